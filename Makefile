@@ -1,0 +1,86 @@
+# The usual doors of the project; `make help` lists them. Everything is installed into a virtual environment of this
+# folder, so nothing needs root and nothing outside is touched.
+#
+#   PYTHON  the Python to build on (3.11 or newer):  make test PYTHON=python3.12
+#   VENV    the environment:                         make test VENV=/tmp/environment
+#   JOBS    test processes:                          make test JOBS=4
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+# An activated environment or a PYTHONPATH must not leak into this one.
+unexport PYTHONPATH PYTHONHOME
+
+# The test processes share the cores; BLAS threads of each would only fight over them.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test oracles coverage lint format typecheck bench clean distclean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.installed-plot  ## train LeNet on the bundled digits; ends with the test accuracy
+	@$(BIN)/gpunet train --run-dir "runs/demo-$$(date +%Y%m%d-%H%M%S)"
+
+test: $(VENV)/.installed-test  ## all tests that need no oracle, with line coverage
+	$(PYTEST) -m "not oracle" --cov --cov-report=term --durations=5
+
+oracles: $(VENV)/.installed-oracles  ## the tests judged by PyTorch and ONNX; an absent oracle fails
+	GPUNET_REQUIRE_ORACLES=1 $(PYTEST) -m oracle --durations=5
+
+coverage: $(VENV)/.installed-test  ## as test, with an HTML report in htmlcov/
+	$(PYTEST) -m "not oracle" --cov --cov-report=term --cov-report=html
+
+lint: $(VENV)/.installed-test  ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-test  ## ruff: mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(VENV)/.installed-test  ## mypy
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-plot  ## time a training step; compares with PyTorch where `make oracles` has installed it
+	$(BIN)/python benchmarks/bench_training.py
+
+clean:  ## remove what builds, tests and tools left; keep runs/ and the environment
+	rm -rf build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './.git/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## clean, and remove the environment
+	rm -rf $(VENV)
+
+# One stamp for each set of extras: an environment is filled again only when the project's own requirements change.
+REQUIREMENTS := setup.py pyproject.toml
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "error: there is no '$(PYTHON)'. Install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: $$($(PYTHON) --version 2>&1) is too old: gpunet needs 3.11 or newer. Try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "error: '$(PYTHON) -m venv' failed (above). On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-plot: $(VENV)/.created $(REQUIREMENTS)
+	@echo "installing gpunet with [plot] into $(VENV)"
+	@$(INSTALL) -e '.[plot]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.created $(REQUIREMENTS)
+	@echo "installing gpunet with [test,data,plot] into $(VENV)"
+	@$(INSTALL) -e '.[test,data,plot]'
+	@touch $@ $(VENV)/.installed-plot
+
+$(VENV)/.installed-oracles: $(VENV)/.installed-test
+	@echo "installing gpunet with [test,data,plot,oracles] into $(VENV)"
+	@$(INSTALL) -e '.[test,data,plot,oracles]'
+	@touch $@

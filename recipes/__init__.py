@@ -1,0 +1,1 @@
+"""Ready settings for `gpunet train --config`; installed as ``gpunet.recipes``."""
