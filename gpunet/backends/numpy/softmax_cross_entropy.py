@@ -1,0 +1,52 @@
+"""Softmax and cross entropy as one primitive, so that neither overflows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpunet.backends.numpy.windows import Floats
+from gpunet.errors import DataError
+
+
+def softmax_cross_entropy(
+    logits: Floats,
+    labels: NDArray[np.integer],
+    class_weight: Floats | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> tuple[Floats, Floats]:
+    """See `Backend.softmax_cross_entropy`."""
+    classes = logits.shape[1]
+    counted = labels != ignore_index
+    wrong = counted & ((labels < 0) | (labels >= classes))
+    if wrong.any():
+        raise DataError(
+            f"label {labels[wrong].flat[0]} is outside [0, {classes}): the net has {classes} outputs. "
+            f"Check the labels, or give the last layer as many outputs as there are classes."
+        )
+    dtype = logits.dtype
+    safe_labels = np.where(counted, labels, 0)[:, None]
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    total = exponentials.sum(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(total)
+    probabilities = exponentials / total
+
+    weights = np.ones(classes, dtype) if class_weight is None else class_weight
+    sample_weight = (weights[safe_labels] * counted[:, None]).astype(dtype, copy=False)
+    nll = -np.take_along_axis(log_probabilities, safe_labels, axis=1) * sample_weight
+    grad = probabilities * sample_weight
+    target = np.take_along_axis(grad, safe_labels, axis=1) - sample_weight
+    np.put_along_axis(grad, safe_labels, target, axis=1)
+    if label_smoothing:
+        # The evenly spread share has each class's own weight, not the label's.
+        share = dtype.type(label_smoothing / classes)
+        per_class = weights.reshape(1, classes, *(1,) * (logits.ndim - 2)) * counted[:, None]
+        spread = -(log_probabilities * per_class).sum(axis=1, keepdims=True)
+        nll = dtype.type(1 - label_smoothing) * nll + share * spread
+        even = probabilities * per_class.sum(axis=1, keepdims=True) - per_class
+        grad = dtype.type(1 - label_smoothing) * grad + share * even
+    with np.errstate(invalid="ignore", divide="ignore"):
+        grad /= sample_weight.sum(dtype=dtype)
+    return nll[:, 0].astype(dtype, copy=False), grad.astype(dtype, copy=False)

@@ -1,0 +1,69 @@
+"""Views of an image as its sliding windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from gpunet.geometry import Pair, Window
+
+Floats = NDArray[np.floating]
+
+
+def padded_size(window: Window, out_size: Pair) -> Pair:
+    """Rows and columns from the first element of the first window to the last element of the last one."""
+    rows, cols = ((count - 1) * window.stride[axis] + window.span[axis] for axis, count in enumerate(out_size))
+    return rows, cols
+
+
+def pad(x: Floats, window: Window, out_size: Pair, fill: float = 0.0) -> Floats:
+    """``x`` framed by ``fill`` so that every window lies inside; x itself when nothing is missing.
+
+    What no window reaches may be cut off, and a ceil_mode window's surplus is filled.
+    """
+    height, width = x.shape[2:]
+    rows, cols = padded_size(window, out_size)
+    (top, _), (left, _) = window.padding
+    if top == 0 and left == 0 and rows <= height and cols <= width:
+        return x
+    framed = np.full((*x.shape[:2], rows, cols), fill, x.dtype)
+    kept_rows, kept_cols = min(height, rows - top), min(width, cols - left)
+    framed[:, :, top : top + kept_rows, left : left + kept_cols] = x[:, :, :kept_rows, :kept_cols]
+    return framed
+
+
+def crop(framed: Floats, window: Window, x_shape: tuple[int, ...]) -> Floats:
+    """Undo `pad`: the image inside the frame, with zeros where no window reached."""
+    height, width = x_shape[2:]
+    rows, cols = framed.shape[2:]
+    (top, _), (left, _) = window.padding
+    if rows >= top + height and cols >= left + width:
+        return framed[:, :, top : top + height, left : left + width]
+    x = np.zeros(x_shape, framed.dtype)
+    kept_rows, kept_cols = max(0, min(height, rows - top)), max(0, min(width, cols - left))
+    x[:, :, :kept_rows, :kept_cols] = framed[:, :, top : top + kept_rows, left : left + kept_cols]
+    return x
+
+
+def window_view(framed: Floats, window: Window, out_size: Pair) -> Floats:
+    """All windows of a padded image, without a copy: (N, C, kh, kw, H', W')."""
+    n, c, row, col = framed.strides
+    return as_strided(
+        framed,
+        (*framed.shape[:2], *window.kernel, *out_size),
+        (n, c, window.dilation[0] * row, window.dilation[1] * col, window.stride[0] * row, window.stride[1] * col),
+        writeable=False,
+    )
+
+
+def element_views(framed: Floats, window: Window, out_size: Pair) -> Iterator[tuple[int, int, Floats]]:
+    """For each place (i, j) in the window, the image seen through it: (i, j, view of (N, C, H', W')), writable."""
+    for i in range(window.kernel[0]):
+        for j in range(window.kernel[1]):
+            top, left = i * window.dilation[0], j * window.dilation[1]
+            bottom = top + (out_size[0] - 1) * window.stride[0] + 1
+            right = left + (out_size[1] - 1) * window.stride[1] + 1
+            yield i, j, framed[:, :, top : bottom : window.stride[0], left : right : window.stride[1]]

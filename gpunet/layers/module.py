@@ -1,0 +1,459 @@
+"""`Module`: what every layer and every net is.
+
+`forward` and `backward` are written here, once: they check shapes, put the layer's name on errors, keep or drop what
+backward needs and call observers. A layer writes its two formulas, `compute` and `differentiate`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+
+from gpunet import random
+from gpunet.backends import Backend, numpy_backend, select
+from gpunet.errors import BackendError, DataError, GpunetError, ShapeError, StateError
+from gpunet.layers.observation import Event, Observation, Observer
+from gpunet.layers.state_dict import load_state_dict, state_dict
+from gpunet.layers.summary import Summary, summarize
+from gpunet.state import Array, Buffer, Parameter
+
+Shape = tuple[int, ...]
+PRECISIONS = ("fast", "strict")
+
+
+class Context:
+    """What one forward pass keeps for the backward pass that follows it.
+
+    Attributes:
+        training: whether this is a training pass (batch statistics, dropout) or inference.
+        keep: whether a backward may follow; if not, `save` does nothing.
+        saved: the arrays given to `save`, as a tuple.
+    """
+
+    __slots__ = ("input_dtypes", "input_shapes", "keep", "output_dtypes", "output_shapes", "saved", "training")
+
+    def __init__(self, training: bool, keep: bool) -> None:
+        self.training = training
+        self.keep = keep
+        self.saved: tuple[Any, ...] = ()
+        self.input_shapes: tuple[Shape, ...] = ()
+        self.output_shapes: tuple[Shape, ...] = ()
+        self.input_dtypes: tuple[Any, ...] = ()
+        self.output_dtypes: tuple[Any, ...] = ()
+
+    def save(self, *values: Any) -> None:
+        """Keep ``values`` until the backward pass, if there will be one."""
+        if self.keep:
+            self.saved = values
+
+    def run(self, child: Module, *inputs: Array) -> Any:
+        """Forward through a child layer, in this pass's mode."""
+        return child.forward(*inputs, training=self.training, keep=self.keep)
+
+
+class _Calls(threading.local):
+    """How deep this thread stands inside nested forward and backward calls."""
+
+    depth = 0
+
+
+_calls = _Calls()
+
+
+class Module:
+    """Base of all layers, containers and user-made nets.
+
+    A subclass assigns `Parameter`, `Buffer` and other modules as attributes (also in lists) and writes:
+
+    - ``compute(context, *inputs)``: the forward formula; ``context.save(...)`` keeps what backward needs.
+    - ``differentiate(context, *grads)``: given the gradient of each output, adds the parameters' gradients with
+      ``parameter.add_grad`` and returns the gradient of each input.
+    - ``output_shape(*input_shapes)``, if it wants wrong sizes to be refused before anything is computed.
+
+    A layer object stands once in a net; weights are shared by sharing a `Parameter`.
+    """
+
+    # Defaults stand on the class so that a subclass need not call super().__init__().
+    _backend: Backend | None = None
+    _precision: str = "fast"
+    _name: str = ""
+    _context: Context | None = None
+    _checked: frozenset[Any] = frozenset()
+    _observers: tuple[tuple[str, Observer], ...] = ()
+    _random_position: tuple[int, int, int] = (0, 0, 0)
+
+    # ------------------------------------------------- what a layer writes
+
+    def compute(self, context: Context, *inputs: Array) -> Any:
+        """The forward formula; the subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} must define compute(self, context, ...)")
+
+    def differentiate(self, context: Context, *grads: Array) -> Any:
+        """The backward formula; the subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} must define differentiate(self, context, ...)")
+
+    def output_shape(self, *input_shapes: Any) -> Any:
+        """Shape of the output without the batch, from shapes of the inputs without the batch.
+
+        A layer overrides this with its formula and checks sizes there. The default sends an empty batch through,
+        which computes nothing, and drops what an earlier forward kept.
+
+        Raises:
+            ShapeError: the inputs do not fit the layer.
+        """
+        dtype = self.dtype or np.dtype("float32")
+        empty = [self.backend.asarray(np.empty((0, *shape), dtype)) for shape in input_shapes]
+        outputs = self.forward(*empty)
+        return tuple(y.shape[1:] for y in outputs) if isinstance(outputs, tuple) else tuple(outputs.shape[1:])
+
+    def describe(self) -> str:
+        """The settings of this layer, as they stand in its ``repr``."""
+        return ""
+
+    def operations(self, input_shape: Shape, output_shape: Shape) -> int:
+        """Floating-point operations of one forward pass over one sample; the default is one for each output."""
+        return int(np.prod(output_shape, dtype=np.int64))
+
+    # ------------------------------------------------------ forward, backward
+
+    def __call__(self, *inputs: Array) -> Any:
+        """Inference: ``forward(*inputs)``."""
+        return self.forward(*inputs)
+
+    def forward(self, *inputs: Array, training: bool = False, keep: bool | None = None) -> Any:
+        """Compute the outputs.
+
+        Args:
+            inputs: arrays of this net's backend and dtype, (N, ...).
+            training: batch statistics and dropout as in training.
+            keep: keep what `backward` needs; the default is ``training``. What an earlier forward kept is dropped.
+
+        Returns:
+            the output, or a tuple of them.
+
+        Raises:
+            ShapeError, DataError, BackendError: inputs of wrong shape, dtype or backend; the layer is named.
+        """
+        context = Context(training, training if keep is None else keep)
+        if _calls.depth == 0:
+            self._name_modules()
+        self._context = None
+        with self._call():
+            key = self._check_inputs(inputs)
+            self._notify("forward", "before", inputs, ())
+            outputs = self.compute(context, *inputs)
+            as_tuple = outputs if isinstance(outputs, tuple) else (outputs,)
+            if key not in self._checked:
+                self._check_outputs(inputs, as_tuple)
+                self._checked = self._checked | {key}
+            self._notify("forward", "after", inputs, as_tuple)
+        if context.keep:
+            context.input_shapes = tuple(tuple(x.shape) for x in inputs)
+            context.output_shapes = tuple(tuple(y.shape) for y in as_tuple)
+            context.input_dtypes = tuple(x.dtype for x in inputs)
+            context.output_dtypes = tuple(y.dtype for y in as_tuple)
+            self._context = context
+        return outputs
+
+    def backward(self, *grads: Array) -> Any:
+        """From the gradient of each output, add every parameter's gradient and return the inputs' gradients.
+
+        Args:
+            grads: one array like each output of the last forward.
+
+        Returns:
+            the gradient of the input, or a tuple with one for each input.
+
+        Raises:
+            StateError: no forward kept anything, or its one backward is done.
+            ShapeError, DataError, BackendError: a gradient does not fit the output it belongs to.
+        """
+        with self._call():
+            context = self._context
+            if context is None:
+                raise StateError(
+                    "backward needs a forward before it, and each forward serves one backward. "
+                    "Call forward(x, training=True), or keep=True, first."
+                )
+            self._check_arrays(grads, context.output_shapes, context.output_dtypes, "gradient")
+            self._context = None
+            self._notify("backward", "before", grads, ())
+            outputs = self.differentiate(context, *grads)
+            as_tuple = outputs if isinstance(outputs, tuple) else (outputs,)
+            self._check_arrays(as_tuple, context.input_shapes, context.input_dtypes, "returned gradient")
+            self._notify("backward", "after", grads, as_tuple)
+        return outputs
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """One nested call: errors from inside get this layer's name unless a layer further in gave its own."""
+        _calls.depth += 1
+        try:
+            yield
+        except GpunetError as error:
+            if error.layer is None:
+                error.layer = self.label
+                error.args = (f"{self.label}: {error}",)
+            raise
+        finally:
+            _calls.depth -= 1
+
+    @property
+    def label(self) -> str:
+        """How errors call this layer: its class, and its path in the net of the last forward."""
+        return f"{type(self).__name__} '{self._name}'" if self._name else type(self).__name__
+
+    def _check_inputs(self, inputs: tuple[Array, ...]) -> Any:
+        """Check what can be checked before computing; a key that is the same for inputs that need no second look."""
+        for x in inputs:
+            if not self.backend.owns(x):
+                kind = f"{type(x).__module__}.{type(x).__name__}"
+                raise BackendError(
+                    f"got a {kind} for a net on backend {self.backend.name!r}. "
+                    f"Convert it with net.backend.asarray(x), or move the net with net.to(...)."
+                )
+        key = tuple((tuple(x.shape[1:]), x.ndim, x.dtype) for x in inputs)
+        if key in self._checked:
+            return key
+        wanted = next((parameter.value.dtype for _, parameter in self._own(Parameter)), None)
+        for x in inputs:
+            if x.ndim == 0:
+                raise ShapeError("got a 0-d array; the first axis of an input is the batch.")
+            if x.dtype.kind != "f":
+                raise DataError(f"got {x.dtype} values, wanted {wanted or 'float32'}. Convert: x.astype('float32').")
+            if wanted is not None and x.dtype != wanted:
+                raise DataError(
+                    f"got {x.dtype} values for {wanted} parameters. "
+                    f"Convert one of them: x.astype('{wanted}') or net.astype('{x.dtype}')."
+                )
+        # Containers are passed over: their layers check for themselves, and know their own names.
+        if self._overrides_output_shape() and not any(True for _ in self.children()):
+            self.output_shape(*(tuple(x.shape[1:]) for x in inputs))
+        return key
+
+    def _check_outputs(self, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
+        for y in outputs:
+            if not self.backend.owns(y):
+                raise BackendError(f"compute returned a {type(y).__name__}, wanted an array of {self.backend.name!r}.")
+        if self._overrides_output_shape():
+            promised = self.output_shape(*(tuple(x.shape[1:]) for x in inputs))
+            got = tuple(tuple(y.shape[1:]) for y in outputs)
+            if got != (tuple(promised) if len(outputs) > 1 else (tuple(promised),)):
+                raise ShapeError(f"compute returned {got} without the batch, but output_shape promised {promised}.")
+
+    def _overrides_output_shape(self) -> bool:
+        return type(self).output_shape is not Module.output_shape
+
+    def _check_arrays(self, arrays: tuple[Any, ...], shapes: tuple[Shape, ...], dtypes: Any, what: str) -> None:
+        if len(arrays) != len(shapes):
+            raise ShapeError(f"got {len(arrays)} {what}s, wanted {len(shapes)}.")
+        for array, shape, dtype in zip(arrays, shapes, dtypes, strict=True):
+            if not self.backend.owns(array):
+                raise BackendError(f"{what}: got a {type(array).__name__}, wanted an array of {self.backend.name!r}.")
+            if tuple(array.shape) != shape:
+                raise ShapeError(f"{what}: got shape {tuple(array.shape)}, wanted {shape}.")
+            if array.dtype != dtype:
+                raise DataError(f"{what}: got {array.dtype}, wanted {dtype}.")
+
+    # ------------------------------------------------------------- observing
+
+    def observe(self, callback: Observer) -> Observation:
+        """Call ``callback(event)`` before and after each forward and backward of every module in this net.
+
+        Observers serve timing, statistics and comparison; they must not change the arrays they are shown.
+
+        Returns:
+            a handle: ``handle.remove()`` ends it, as does leaving a ``with`` block on it.
+        """
+        modules = list(self.named_modules())
+        for name, module in modules:
+            module._observers = (*module._observers, (name, callback))
+        return Observation([module for _, module in modules], callback)
+
+    def _notify(self, direction: str, stage: str, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
+        for name, callback in self._observers:
+            callback(Event(name, self, direction, stage, inputs, outputs))
+
+    # ------------------------------------------------------------------ tree
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the modules that are attributes of this one, or stand in a list of it."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, list | tuple):
+                for index, item in enumerate(value):
+                    if isinstance(item, Module):
+                        yield f"{name}.{index}", item
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """(path, module) of this module, whose path is empty, and of all below it, depth first.
+
+        Raises:
+            StateError: a module stands in the net twice.
+        """
+        seen: dict[int, str] = {}
+
+        def visit(path: str, module: Module) -> Iterator[tuple[str, Module]]:
+            if id(module) in seen:
+                raise StateError(
+                    f"{type(module).__name__} '{path}' is the same object as '{seen[id(module)]}': a layer stands "
+                    f"once in a net. Make a second layer; share weights by giving both the same Parameter."
+                )
+            seen[id(module)] = path
+            yield path, module
+            for name, child in module.children():
+                yield from visit(f"{path}.{name}" if path else name, child)
+
+        return visit("", self)
+
+    def _name_modules(self) -> None:
+        for path, module in self.named_modules():
+            module._name = path
+
+    def _own(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
+        for name, value in vars(self).items():
+            if isinstance(value, kind):
+                yield name, value
+
+    def _named(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
+        for path, module in self.named_modules():
+            for name, value in module._own(kind):
+                yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(name, parameter) of all parameters below; a shared one comes once, under its first name."""
+        seen: set[int] = set()
+        for name, parameter in self._named(Parameter):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters below, each once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """(name, buffer) of all buffers below."""
+        return self._named(Buffer)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and buffers as NumPy arrays, in PyTorch's order and under its names."""
+        return state_dict(self)
+
+    def load_state_dict(self, mapping: Mapping[str, Any], strict: bool = True) -> None:
+        """Copy the arrays of ``mapping`` into the parameters and buffers of the same names.
+
+        Args:
+            mapping: name to array, shapes as in `state_dict`; values are converted to this net's dtypes.
+            strict: False passes over missing and unexpected names; shapes must fit in any case.
+
+        Raises:
+            CheckpointError: names or shapes do not fit; the net is then unchanged.
+        """
+        load_state_dict(self, mapping, strict)
+
+    # ------------------------------------------------- place, dtype, settings
+
+    @property
+    def backend(self) -> Backend:
+        """Where this net computes."""
+        return self._backend or numpy_backend()
+
+    def to(self, backend: str | Backend) -> Self:
+        """Move all parameters, gradients and buffers; the `Parameter` objects stay the same.
+
+        Args:
+            backend: "numpy", "cupy", "auto" or a backend object.
+
+        Raises:
+            BackendError: the backend does not work here; the net is then unchanged.
+        """
+        target = select(backend)
+
+        def move(array: Array) -> Array:
+            return array if target.owns(array) else target.asarray(self.backend.to_numpy(array))
+
+        self._convert(move)
+        for _, module in self.named_modules():
+            module._backend = target
+        return self
+
+    @property
+    def dtype(self) -> Any:
+        """dtype of the parameters, or None without any."""
+        return next((parameter.value.dtype for _, parameter in self.named_parameters()), None)
+
+    def astype(self, dtype: Any) -> Self:
+        """Convert all floating parameters, gradients and buffers; the `Parameter` objects stay the same.
+
+        Args:
+            dtype: float32 or float64.
+        """
+        wanted = np.dtype(dtype)
+        if wanted not in (np.dtype("float32"), np.dtype("float64")):
+            raise DataError(f"astype: got {wanted}, wanted float32 or float64.")
+        self._convert(lambda array: array.astype(wanted) if array.dtype.kind == "f" else array)
+        return self
+
+    def _convert(self, change: Callable[[Array], Array]) -> None:
+        for _, module in self.named_modules():
+            module._context = None
+            module._checked = frozenset()
+        for parameter in self.parameters():
+            parameter.value = change(parameter.value)
+            if parameter.grad is not None:
+                parameter.grad = change(parameter.grad)
+        for _, buffer in self.named_buffers():
+            buffer.value = change(buffer.value)
+
+    @property
+    def precision(self) -> str:
+        """Either "fast" (default) or "strict": only algorithms with the error of a direct sum; of the whole net."""
+        return self._precision
+
+    @precision.setter
+    def precision(self, value: str) -> None:
+        if value not in PRECISIONS:
+            raise StateError(f"precision {value!r} is unknown: choose one of {', '.join(PRECISIONS)}.")
+        for _, module in self.named_modules():
+            module._precision = value
+
+    def set_random_position(self, seed: int = 0, epoch: int = 0, step: int = 0) -> None:
+        """Where the random layers of this net stand: their numbers are a function of seed, path, epoch and step.
+
+        Each training forward of a random layer uses its position and moves it on by one step.
+        """
+        for _, module in self.named_modules():
+            module._random_position = (seed, epoch, step)
+
+    def next_stream(self) -> random.Stream:
+        """For a random layer: the stream of this pass; moves the position on by one step."""
+        seed, epoch, step = self._random_position
+        self._random_position = (seed, epoch, step + 1)
+        return random.Stream(seed, self._name, epoch, step)
+
+    # ---------------------------------------------------------------- showing
+
+    def summary(self, *input_shapes: Shape) -> Summary:
+        """Shapes, parameters and operations of each layer; print it.
+
+        Args:
+            input_shapes: shape of each input without the batch, such as (3, 32, 32).
+        """
+        return summarize(self, *input_shapes)
+
+    def __repr__(self) -> str:
+        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.children()]
+        if not lines:
+            return f"{type(self).__name__}({self.describe()})"
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])

@@ -1,0 +1,54 @@
+"""Watching a net compute, without the layers knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from gpunet.layers.module import Module
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One moment in a module's work.
+
+    Attributes:
+        name: the module's path below the net that is observed; empty for the net itself.
+        module: the module.
+        direction: "forward" or "backward".
+        stage: "before" or "after".
+        inputs: what goes in: the inputs, or the gradients of the outputs.
+        outputs: what came out: the outputs, or the gradients of the inputs; empty before.
+    """
+
+    name: str
+    module: Module
+    direction: str
+    stage: str
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+
+Observer = Callable[[Event], None]
+
+
+class Observation:
+    """A running `Module.observe`; ends with `remove` or at the end of a ``with`` block."""
+
+    def __init__(self, modules: Sequence[Module], callback: Observer) -> None:
+        self._modules = modules
+        self._callback = callback
+
+    def remove(self) -> None:
+        """Stop calling the callback; a second call does nothing."""
+        for module in self._modules:
+            module._observers = tuple(entry for entry in module._observers if entry[1] is not self._callback)
+        self._modules = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()

@@ -1,0 +1,168 @@
+"""Random numbers that are addressed, never advanced: Philox 4x32-10.
+
+A counter-based generator turns (key, counter) into random bits with no state, so the same numbers come out on every
+backend, in any order, from any number of threads. A `Stream` is addressed by (seed, name, epoch, step): the key is made
+of seed and name, the upper half of the counter is (step, epoch), and its lower half counts blocks of four words.
+
+Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpunet.errors import DataError
+
+_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_KEY_INCREMENTS = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+_LOW = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+_BLOCKS_AT_ONCE = 1 << 14  # temporaries of this many blocks stay in the cache
+
+
+def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[NDArray[np.uint32], ...]:
+    """Four 32-bit words for each counter.
+
+    Args:
+        counter: four words, least significant first; each an int below 2**32 or an array of them.
+        key: two 32-bit words.
+
+    Returns:
+        four uint32 arrays of the counters' broadcast shape.
+    """
+    words = np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counter))
+    c0, c1, c2, c3 = words
+    key0, key1 = key
+    for _ in range(_ROUNDS):
+        product0 = _MULTIPLIERS[0] * c0
+        product1 = _MULTIPLIERS[1] * c2
+        c0, c1, c2, c3 = (
+            (product1 >> _32) ^ c1 ^ np.uint64(key0),
+            product1 & _LOW,
+            (product0 >> _32) ^ c3 ^ np.uint64(key1),
+            product0 & _LOW,
+        )
+        key0 = (key0 + _KEY_INCREMENTS[0]) & 0xFFFFFFFF
+        key1 = (key1 + _KEY_INCREMENTS[1]) & 0xFFFFFFFF
+    return tuple(word.astype(np.uint32) for word in (c0, c1, c2, c3))
+
+
+class Stream:
+    """An endless sequence of random 32-bit words with an address.
+
+    Every method starts at the stream's first word, so calling it twice gives the same numbers twice: take another
+    name, epoch or step for other numbers.
+
+    Args:
+        seed: any integer.
+        name: what the numbers are for, such as "shuffle" or "features.3".
+        epoch, step: position in the training; 0 or more, below 2**32.
+    """
+
+    def __init__(self, seed: int, name: str, epoch: int = 0, step: int = 0) -> None:
+        for label, value in (("epoch", epoch), ("step", step)):
+            if not 0 <= value < 1 << 32:
+                raise DataError(f"random stream {name!r}: {label} must be in [0, 2**32), got {value}.")
+        self.seed, self.name, self.epoch, self.step = int(seed), name, int(epoch), int(step)
+        digest = hashlib.blake2b(f"{self.seed}:{name}".encode(), digest_size=8).digest()
+        self.key = (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little"))
+
+    def at(self, epoch: int, step: int) -> Stream:
+        """The stream of the same seed and name at another position."""
+        return Stream(self.seed, self.name, epoch, step)
+
+    def bits(self, count: int) -> NDArray[np.uint32]:
+        """The first ``count`` words: word *i* is word *i* mod 4 of counter *i* // 4."""
+        blocks = -(-count // 4)
+        words = np.empty((blocks, 4), np.uint32)
+        for start in range(0, blocks, _BLOCKS_AT_ONCE):
+            stop = min(start + _BLOCKS_AT_ONCE, blocks)
+            index = np.arange(start, stop, dtype=np.uint64)
+            block = philox((index & _LOW, index >> _32, self.step, self.epoch), self.key)
+            for position, word in enumerate(block):
+                words[start:stop, position] = word
+        return words.reshape(-1)[:count]
+
+    def bits64(self, count: int) -> NDArray[np.uint64]:
+        """The first ``count`` pairs of words, the first of each pair being the low half."""
+        pairs = self.bits(2 * count).astype(np.uint64)
+        return pairs[0::2] | (pairs[1::2] << _32)
+
+    def uniform(self, shape: int | tuple[int, ...] = (), low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
+        """Uniform numbers in [low, high), 53 random bits each."""
+        unit = (self.bits64(_size(shape)) >> np.uint64(11)) * 2.0**-53
+        return np.asarray((low + (high - low) * unit).reshape(shape), np.float64)
+
+    def normal(self, shape: int | tuple[int, ...] = (), mean: float = 0.0, std: float = 1.0) -> NDArray[np.float64]:
+        """Normal numbers, by Box and Muller's transform."""
+        count = _size(shape)
+        pairs = -(-count // 2)
+        unit = self.uniform(2 * pairs)
+        radius = np.sqrt(-2.0 * np.log1p(-unit[:pairs]))
+        angle = 2.0 * math.pi * unit[pairs:]
+        values = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)))[:count]
+        return (mean + std * values).reshape(shape)
+
+    def integers(self, high: int, shape: int | tuple[int, ...] = ()) -> NDArray[np.int64]:
+        """Integers in [0, high), for ``high`` up to 2**32; the bias is below ``high`` / 2**53."""
+        if not 1 <= high <= 1 << 32:
+            raise DataError(f"random stream {self.name!r}: high must be in [1, 2**32], got {high}.")
+        return np.floor(self.uniform(shape) * high).astype(np.int64)
+
+    def permutation(self, count: int) -> NDArray[np.int64]:
+        """The integers below ``count`` in random order."""
+        return np.argsort(self.bits64(count), kind="stable").astype(np.int64)
+
+
+def _size(shape: int | tuple[int, ...]) -> int:
+    return shape if isinstance(shape, int) else math.prod(shape)
+
+
+class _Initialization:
+    """Where the initial weights of the layers come from: each array takes the next step of one stream."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.step = 0
+
+    def next_stream(self) -> Stream:
+        stream = Stream(self.seed, "initial weights", step=self.step)
+        self.step += 1
+        return stream
+
+
+_initialization = _Initialization(0)
+
+
+def seed(value: int) -> None:
+    """Start the stream of initial weights anew: layers made after this call are a function of ``value``."""
+    global _initialization
+    _initialization = _Initialization(int(value))
+
+
+@contextmanager
+def seeded(value: int | None) -> Iterator[None]:
+    """Make layers with ``value`` as seed and leave the stream outside where it was; None changes nothing."""
+    global _initialization
+    if value is None:
+        yield
+        return
+    outer = _initialization
+    _initialization = _Initialization(int(value))
+    try:
+        yield
+    finally:
+        _initialization = outer
+
+
+def initialization_stream() -> Stream:
+    """The next stream for an array of initial weights."""
+    return _initialization.next_stream()

@@ -1,0 +1,1 @@
+"""CUDA C sources of gpunet, one family of operations per file; installed as ``gpunet.kernels``."""
