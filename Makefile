@@ -46,7 +46,7 @@ format: $(VENV)/.installed-test  ## ruff: mend what can be mended
 typecheck: $(VENV)/.installed-test  ## mypy
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-plot  ## time a training step; compares with PyTorch where `make oracles` has installed it
+bench: $(VENV)/.installed-plot  ## time the parts of a training step
 	$(BIN)/python benchmarks/bench_training.py
 
 clean:  ## remove what builds, tests and tools left; keep runs/ and the environment
@@ -58,7 +58,7 @@ distclean: clean  ## clean, and remove the environment
 
 # One stamp for each set of extras: an environment is filled again only when the project's own requirements change.
 REQUIREMENTS := setup.py pyproject.toml gpunet/_version.py
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 $(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { \
