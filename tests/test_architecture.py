@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the top down. A part (file or folder directly below gpunet) imports from lower rows, and from its own row as long
 # as no circle arises. "gpunet" is the package's own __init__, with the public names.
 ROWS = (
+    {"__main__"},
     {"cli"},
     {"gpunet"},
     {"training", "interop", "verify"},
