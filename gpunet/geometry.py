@@ -176,13 +176,19 @@ class Window:
     def transposed_size(self, height: int, width: int, output_padding: Pair = (0, 0)) -> Pair:
         """Rows and columns of the image whose convolution with this window has (height, width) outputs.
 
-        Several image sizes give one output size when the stride is above 1; ``output_padding`` picks among them.
+        Several image sizes give one output size when the stride is above 1; ``output_padding`` picks among them. As in
+        PyTorch it may go beyond the stride, up to the dilation: the image then has room for more windows than that.
 
         Raises:
-            ShapeError: the result would be empty.
+            ShapeError: the result would be empty, or the output_padding reaches both stride and dilation.
         """
         if height < 1 or width < 1:
             raise ShapeError(f"the image is empty: {height}x{width}. Every image needs at least one row and column.")
+        for extra, stride, dilation in zip(output_padding, self.stride, self.dilation, strict=True):
+            if not 0 <= extra < max(stride, dilation):
+                raise ShapeError(
+                    f"output_padding {extra} must be at least 0 and below the stride {stride} or the dilation {dilation}."
+                )
         rows, cols = (
             (count - 1) * self.stride[axis] - sum(self.padding[axis]) + self.span[axis] + output_padding[axis]
             for axis, count in enumerate((height, width))

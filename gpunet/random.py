@@ -79,17 +79,22 @@ class Stream:
         """The stream of the same seed and name at another position."""
         return Stream(self.seed, self.name, epoch, step)
 
-    def bits(self, count: int) -> NDArray[np.uint32]:
-        """The first ``count`` words: word *i* is word *i* mod 4 of counter *i* // 4."""
-        blocks = -(-count // 4)
-        words = np.empty((blocks, 4), np.uint32)
-        for start in range(0, blocks, _BLOCKS_AT_ONCE):
-            stop = min(start + _BLOCKS_AT_ONCE, blocks)
-            index = np.arange(start, stop, dtype=np.uint64)
+    def bits(self, count: int, start: int = 0) -> NDArray[np.uint32]:
+        """``count`` words from word ``start`` on: word *i* is word *i* mod 4 of counter *i* // 4.
+
+        Args:
+            count: how many.
+            start: where to begin; below 2**66, where the counter ends.
+        """
+        first, last = start // 4, -(-(start + count) // 4)
+        words = np.empty((last - first, 4), np.uint32)
+        for low in range(first, last, _BLOCKS_AT_ONCE):
+            high = min(low + _BLOCKS_AT_ONCE, last)
+            index = np.arange(low, high, dtype=np.uint64)
             block = philox((index & _LOW, index >> _32, self.step, self.epoch), self.key)
             for position, word in enumerate(block):
-                words[start:stop, position] = word
-        return words.reshape(-1)[:count]
+                words[low - first : high - first, position] = word
+        return words.reshape(-1)[start - 4 * first :][:count]
 
     def bits64(self, count: int) -> NDArray[np.uint64]:
         """The first ``count`` pairs of words, the first of each pair being the low half."""
@@ -97,7 +102,10 @@ class Stream:
         return pairs[0::2] | (pairs[1::2] << _32)
 
     def uniform(self, shape: int | tuple[int, ...] = (), low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
-        """Uniform numbers in [low, high), 53 random bits each."""
+        """Uniform numbers in [low, high), 53 random bits each.
+
+        With limits other than 0 and 1, rounding may lead to ``high`` itself, once in some 2**53 numbers.
+        """
         unit = (self.bits64(_size(shape)) >> np.uint64(11)) * 2.0**-53
         return np.asarray((low + (high - low) * unit).reshape(shape), np.float64)
 
@@ -123,7 +131,7 @@ class Stream:
 
 
 def _size(shape: int | tuple[int, ...]) -> int:
-    return shape if isinstance(shape, int) else math.prod(shape)
+    return math.prod(shape) if isinstance(shape, tuple) else int(shape)
 
 
 class _Initialization:

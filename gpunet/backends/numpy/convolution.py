@@ -90,7 +90,8 @@ def im2col(x: Floats, window: Window) -> Floats:
     """See `Backend.im2col`."""
     out_size = window.output_size(*x.shape[2:])
     view = window_view(pad(x, window, out_size), window, out_size)
-    return np.ascontiguousarray(view).reshape(x.shape[0], x.shape[1] * window.area, out_size[0] * out_size[1])
+    # order="C" copies even where the view is x itself: the caller owns what it gets.
+    return view.copy(order="C").reshape(x.shape[0], x.shape[1] * window.area, out_size[0] * out_size[1])
 
 
 def col2im(columns: Floats, x_shape: tuple[int, ...], window: Window) -> Floats:

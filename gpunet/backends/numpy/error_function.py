@@ -71,7 +71,7 @@ _SMALL_LIMIT, _MIDDLE_LIMIT, _ONE_LIMIT = 0.46875, 4.0, 6.0  # erf(6) is 1 in fl
 
 def erf(x: Floats) -> Floats:
     """See `Backend.erf`; computed in float64 whatever x is."""
-    magnitude = np.abs(np.asarray(x, np.float64))
+    magnitude = np.minimum(np.abs(np.asarray(x, np.float64)), _ONE_LIMIT)  # squares of larger ones may overflow
     square = magnitude * magnitude
     y = np.ones_like(magnitude)
     small = magnitude <= _SMALL_LIMIT

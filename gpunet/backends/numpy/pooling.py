@@ -36,6 +36,11 @@ def max_pool2d(x: Floats, window: Window) -> tuple[Floats, NDArray[np.unsignedin
     if is_nan.any():
         for place, view in enumerate(views):
             np.copyto(offsets, offsets.dtype.type(place), where=np.isnan(view))
+    is_zero = y == 0
+    if is_zero.any() and np.signbit(x).any():
+        # np.maximum returns either one of 0.0 and -0.0; y is the element that was chosen.
+        for place, view in enumerate(views):
+            np.copyto(y, view, where=is_zero & (offsets == place))
     return y, offsets
 
 

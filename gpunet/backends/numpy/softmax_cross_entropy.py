@@ -25,7 +25,18 @@ def softmax_cross_entropy(
             f"label {labels[wrong].flat[0]} is outside [0, {classes}): the net has {classes} outputs. "
             f"Check the labels, or give the last layer as many outputs as there are classes."
         )
-    dtype = logits.dtype
+    with np.errstate(invalid="ignore", divide="ignore"):  # infinite logits and an empty mean give NaN, quietly
+        return _losses_and_grad(logits, labels, counted, class_weight, label_smoothing)
+
+
+def _losses_and_grad(
+    logits: Floats,
+    labels: NDArray[np.integer],
+    counted: NDArray[np.bool_],
+    class_weight: Floats | None,
+    label_smoothing: float,
+) -> tuple[Floats, Floats]:
+    dtype, classes = logits.dtype, logits.shape[1]
     safe_labels = np.where(counted, labels, 0)[:, None]
     shifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
@@ -47,6 +58,11 @@ def softmax_cross_entropy(
         nll = dtype.type(1 - label_smoothing) * nll + share * spread
         even = probabilities * per_class.sum(axis=1, keepdims=True) - per_class
         grad = dtype.type(1 - label_smoothing) * grad + share * even
-    with np.errstate(invalid="ignore", divide="ignore"):
-        grad /= sample_weight.sum(dtype=dtype)
-    return nll[:, 0].astype(dtype, copy=False), grad.astype(dtype, copy=False)
+    losses = nll[:, 0].astype(dtype, copy=False)
+    grad = grad.astype(dtype, copy=False)
+    if not counted.all():
+        # A factor of 0 would do, but for logits that are infinite or NaN.
+        losses[~counted] = 0
+        grad = np.where(counted[:, None], grad, dtype.type(0))
+    grad /= sample_weight.sum(dtype=dtype)
+    return losses, grad

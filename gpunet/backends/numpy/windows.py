@@ -30,7 +30,7 @@ def pad(x: Floats, window: Window, out_size: Pair, fill: float = 0.0) -> Floats:
     if top == 0 and left == 0 and rows <= height and cols <= width:
         return x
     framed = np.full((*x.shape[:2], rows, cols), fill, x.dtype)
-    kept_rows, kept_cols = min(height, rows - top), min(width, cols - left)
+    kept_rows, kept_cols = max(0, min(height, rows - top)), max(0, min(width, cols - left))
     framed[:, :, top : top + kept_rows, left : left + kept_cols] = x[:, :, :kept_rows, :kept_cols]
     return framed
 
