@@ -187,7 +187,7 @@ class Window:
         for extra, stride, dilation in zip(output_padding, self.stride, self.dilation, strict=True):
             if not 0 <= extra < max(stride, dilation):
                 raise ShapeError(
-                    f"output_padding {extra} must be at least 0 and below the stride ({stride}) or dilation ({dilation})."
+                    f"output_padding {extra} must be at least 0 and below stride {stride} or dilation {dilation}."
                 )
         rows, cols = (
             (count - 1) * self.stride[axis] - sum(self.padding[axis]) + self.span[axis] + output_padding[axis]
