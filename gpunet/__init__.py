@@ -3,7 +3,7 @@
 The public names and nothing else.
 """
 
-from gpunet import random
+from gpunet import functional, random
 from gpunet._version import __version__
 from gpunet.errors import BackendError, CheckpointError, DataError, GpunetError, ShapeError, StateError
 from gpunet.layers.containers import Add, Concat, Identity, Sequential
@@ -28,5 +28,6 @@ __all__ = [
     "ShapeError",
     "StateError",
     "__version__",
+    "functional",
     "random",
 ]
