@@ -19,7 +19,7 @@ EXTRAS = {
     "cuda13x": [f"cupy-cuda13x[ctk]{CUPY_VERSIONS}"],
     "emulator": ["cupy-rocm-7-0"],
     "data": ["pooch>=1.8", "platformdirs>=4.0", "Pillow>=10.3"],
-    "plot": ["matplotlib>=3.8"],
+    "plot": ["matplotlib>=3.9"],
     "onnx": ["onnx>=1.16"],
     "tensorboard": ["tensorboardX>=2.6.2"],
     "test": [
