@@ -14,7 +14,7 @@ class _Branches(Module):
     """Children under names: 0, 1, ... in the order given, or the keys of a mapping."""
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
-        named: dict[str, Any]
+        named: dict[Any, Any]
         if len(modules) == 1 and isinstance(modules[0], Mapping):
             named = dict(modules[0])
         else:
@@ -22,8 +22,10 @@ class _Branches(Module):
         for name, module in named.items():
             if not isinstance(module, Module):
                 raise StateError(f"{type(self).__name__} '{name}': got {module!r}, wanted a layer such as gn.ReLU().")
-            if "." in name or hasattr(self, name):
-                raise StateError(f"{type(self).__name__}: {name!r} cannot name a layer. Use a name without dots.")
+            if not isinstance(name, str) or not name or "." in name or hasattr(self, name):
+                raise StateError(
+                    f"{type(self).__name__}: {name!r} cannot name a layer. Use a text without dots that is no method."
+                )
             setattr(self, name, module)
 
     def __len__(self) -> int:
@@ -39,6 +41,7 @@ class _Branches(Module):
         return list(self)[index]
 
     def _child_shape(self, child: Module, input_shape: Shape) -> Shape:
+        self._name_modules()
         with child._call():
             return tuple(child.output_shape(input_shape))
 
@@ -53,7 +56,6 @@ class Sequential(_Branches):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape after the last layer."""
         shape = tuple(input_shape)
-        self._name_modules()
         for module in self:
             shape = self._child_shape(module, shape)
         return shape

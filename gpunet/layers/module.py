@@ -67,7 +67,7 @@ _calls = _Calls()
 class Module:
     """Base of all layers, containers and user-made nets.
 
-    A subclass assigns `Parameter`, `Buffer` and other modules as attributes (also in lists) and writes:
+    A subclass assigns `Parameter`, `Buffer` and other modules as attributes, or lists of them, and writes:
 
     - ``compute(context, *inputs)``: the forward formula; ``context.save(...)`` keeps what backward needs.
     - ``differentiate(context, *grads)``: given the gradient of each output, adds the parameters' gradients with
@@ -139,8 +139,7 @@ class Module:
             ShapeError, DataError, BackendError: inputs of wrong shape, dtype or backend; the layer is named.
         """
         context = Context(training, training if keep is None else keep)
-        if _calls.depth == 0:
-            self._name_modules()
+        self._name_modules()
         self._context = None
         with self._call():
             key = self._check_inputs(inputs)
@@ -187,6 +186,10 @@ class Module:
             self._check_arrays(as_tuple, context.input_shapes, context.input_dtypes, "returned gradient")
             self._notify("backward", "after", grads, as_tuple)
         return outputs
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy.deepcopy` copies: neither what a forward kept nor the observers, who watch this net alone."""
+        return {name: value for name, value in vars(self).items() if name not in {"_context", "_observers"}}
 
     @contextmanager
     def _call(self) -> Iterator[None]:
@@ -269,10 +272,10 @@ class Module:
         Returns:
             a handle: ``handle.remove()`` ends it, as does leaving a ``with`` block on it.
         """
-        modules = list(self.named_modules())
-        for name, module in modules:
-            module._observers = (*module._observers, (name, callback))
-        return Observation([module for _, module in modules], callback)
+        entries = [(module, (name, callback)) for name, module in self.named_modules()]
+        for module, entry in entries:
+            module._observers = (*module._observers, entry)
+        return Observation(entries)
 
     def _notify(self, direction: str, stage: str, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
         for name, callback in self._observers:
@@ -312,6 +315,9 @@ class Module:
         return visit("", self)
 
     def _name_modules(self) -> None:
+        """Tell each module its path below the outermost module, which is the one that is called by the user."""
+        if _calls.depth > 0:
+            return
         for path, module in self.named_modules():
             module._name = path
 
@@ -319,6 +325,8 @@ class Module:
         for name, value in vars(self).items():
             if isinstance(value, kind):
                 yield name, value
+            elif isinstance(value, list | tuple):
+                yield from ((f"{name}.{index}", item) for index, item in enumerate(value) if isinstance(item, kind))
 
     def _named(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
         for path, module in self.named_modules():

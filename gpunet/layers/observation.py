@@ -37,15 +37,14 @@ Observer = Callable[[Event], None]
 class Observation:
     """A running `Module.observe`; ends with `remove` or at the end of a ``with`` block."""
 
-    def __init__(self, modules: Sequence[Module], callback: Observer) -> None:
-        self._modules = modules
-        self._callback = callback
+    def __init__(self, entries: Sequence[tuple[Module, tuple[str, Observer]]]) -> None:
+        self._entries = entries
 
     def remove(self) -> None:
         """Stop calling the callback; a second call does nothing."""
-        for module in self._modules:
-            module._observers = tuple(entry for entry in module._observers if entry[1] is not self._callback)
-        self._modules = ()
+        for module, entry in self._entries:
+            module._observers = tuple(other for other in module._observers if other is not entry)
+        self._entries = ()
 
     def __enter__(self) -> Self:
         return self

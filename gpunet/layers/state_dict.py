@@ -33,6 +33,7 @@ def load_state_dict(net: Module, mapping: Mapping[str, Any], strict: bool) -> No
     missing = [name for name in holders if name not in mapping]
     unexpected = [name for name in mapping if name not in holders]
     arrays = {name: np.asarray(mapping[name]) for name in holders if name in mapping}
+    kinds = [f"{name}: {array.dtype}" for name, array in arrays.items() if array.dtype.kind not in "fiub"]
     misfits = [
         f"{name}: got {array.shape}, wanted {tuple(holders[name].value.shape)}"
         for name, array in arrays.items()
@@ -43,6 +44,8 @@ def load_state_dict(net: Module, mapping: Mapping[str, Any], strict: bool) -> No
         problems.append(f"missing: {_with_nearest(missing, unexpected)}")
     if strict and unexpected:
         problems.append(f"unexpected: {', '.join(unexpected)}")
+    if kinds:
+        problems.append(f"not real numbers: {', '.join(kinds)}")
     if misfits:
         problems.append(f"of another shape: {', '.join(misfits)}")
     if problems:
