@@ -9,3 +9,14 @@ GRADIENT_CHECK_FLOAT64 = 1e-6
 
 # The same formula in float64 by another implementation: the order of summation differs, nothing else.
 ORACLE_FLOAT64 = 1e-10
+
+# Optimizers: 60 steps of the same few operations an element; each rounds once or twice, and errors add.
+OPTIMIZER_FLOAT64 = 1e-12
+OPTIMIZER_FLOAT32 = 1e-5
+
+# Schedules: the same formulas in the same order, so mostly equal to the bit; a power may round differently.
+SCHEDULE = 1e-12
+
+# Half the distance from 1 to the next float32. A test multiplies it by about how many roundings its formula has, in a
+# row, on numbers of the size of its result.
+FLOAT32_ROUNDING = 2.0**-24
