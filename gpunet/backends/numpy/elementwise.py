@@ -1,4 +1,4 @@
-"""Dropout and the error function."""
+"""Dropout."""
 
 from __future__ import annotations
 
@@ -21,5 +21,7 @@ def dropout(x: Floats, probability: float, stream: Stream) -> tuple[Floats, NDAr
 
 def dropout_backward(grad_y: Floats, mask: NDArray[np.bool_], probability: float) -> Floats:
     """See `Backend.dropout_backward`; the forward pass is the same formula."""
-    scale = 0.0 if probability >= 1 else 1 / (1 - probability)
-    return np.where(mask, grad_y * grad_y.dtype.type(scale), grad_y.dtype.type(0))
+    if probability >= 1:
+        return np.zeros_like(grad_y)
+    scale = grad_y.dtype.type(1 / (1 - probability))
+    return np.where(mask, grad_y * scale, grad_y.dtype.type(0))
