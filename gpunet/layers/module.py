@@ -15,44 +15,18 @@ import numpy as np
 
 from gpunet import random
 from gpunet.backends import Backend, numpy_backend, select
-from gpunet.errors import BackendError, DataError, GpunetError, ShapeError, StateError
+from gpunet.errors import DataError, GpunetError, StateError
+from gpunet.layers.checks import check_gradients, check_inputs, check_outputs, check_owned
+from gpunet.layers.context import Context, Shape
 from gpunet.layers.observation import Event, Observation, Observer
 from gpunet.layers.state_dict import load_state_dict, state_dict
 from gpunet.layers.summary import Summary, summarize
-from gpunet.state import Array, Buffer, Parameter
+from gpunet.layers.tree import ModuleTree
+from gpunet.state import Array
 
-Shape = tuple[int, ...]
+__all__ = ["PRECISIONS", "Context", "Module", "Shape"]
+
 PRECISIONS = ("fast", "strict")
-
-
-class Context:
-    """What one forward pass keeps for the backward pass that follows it.
-
-    Attributes:
-        training: whether this is a training pass (batch statistics, dropout) or inference.
-        keep: whether a backward may follow; if not, `save` does nothing.
-        saved: the arrays given to `save`, as a tuple.
-    """
-
-    __slots__ = ("input_dtypes", "input_shapes", "keep", "output_dtypes", "output_shapes", "saved", "training")
-
-    def __init__(self, training: bool, keep: bool) -> None:
-        self.training = training
-        self.keep = keep
-        self.saved: tuple[Any, ...] = ()
-        self.input_shapes: tuple[Shape, ...] = ()
-        self.output_shapes: tuple[Shape, ...] = ()
-        self.input_dtypes: tuple[Any, ...] = ()
-        self.output_dtypes: tuple[Any, ...] = ()
-
-    def save(self, *values: Any) -> None:
-        """Keep ``values`` until the backward pass, if there will be one."""
-        if self.keep:
-            self.saved = values
-
-    def run(self, child: Module, *inputs: Array) -> Any:
-        """Forward through a child layer, in this pass's mode."""
-        return child.forward(*inputs, training=self.training, keep=self.keep)
 
 
 class _Calls(threading.local):
@@ -64,7 +38,7 @@ class _Calls(threading.local):
 _calls = _Calls()
 
 
-class Module:
+class Module(ModuleTree):
     """Base of all layers, containers and user-made nets.
 
     A subclass assigns `Parameter`, `Buffer` and other modules as attributes, or lists of them, and writes:
@@ -142,12 +116,15 @@ class Module:
         self._name_modules()
         self._context = None
         with self._call():
-            key = self._check_inputs(inputs)
+            check_owned(self, inputs)
+            key = tuple((tuple(x.shape[1:]), x.ndim, x.dtype) for x in inputs)
+            if key not in self._checked:
+                check_inputs(self, inputs)
             self._notify("forward", "before", inputs, ())
             outputs = self.compute(context, *inputs)
             as_tuple = outputs if isinstance(outputs, tuple) else (outputs,)
             if key not in self._checked:
-                self._check_outputs(inputs, as_tuple)
+                check_outputs(self, inputs, as_tuple)
                 self._checked = self._checked | {key}
             self._notify("forward", "after", inputs, as_tuple)
         if context.keep:
@@ -178,12 +155,12 @@ class Module:
                     "backward needs a forward before it, and each forward serves one backward. "
                     "Call forward(x, training=True), or keep=True, first."
                 )
-            self._check_arrays(grads, context.output_shapes, context.output_dtypes, "gradient")
+            check_gradients(self, grads, context.output_shapes, context.output_dtypes, "gradient")
             self._context = None
             self._notify("backward", "before", grads, ())
             outputs = self.differentiate(context, *grads)
             as_tuple = outputs if isinstance(outputs, tuple) else (outputs,)
-            self._check_arrays(as_tuple, context.input_shapes, context.input_dtypes, "returned gradient")
+            check_gradients(self, as_tuple, context.input_shapes, context.input_dtypes, "returned gradient")
             self._notify("backward", "after", grads, as_tuple)
         return outputs
 
@@ -210,57 +187,15 @@ class Module:
         """How errors call this layer: its class, and its path in the net of the last forward."""
         return f"{type(self).__name__} '{self._name}'" if self._name else type(self).__name__
 
-    def _check_inputs(self, inputs: tuple[Array, ...]) -> Any:
-        """Check what can be checked before computing; a key that is the same for inputs that need no second look."""
-        for x in inputs:
-            if not self.backend.owns(x):
-                kind = f"{type(x).__module__}.{type(x).__name__}"
-                raise BackendError(
-                    f"got a {kind} for a net on backend {self.backend.name!r}. "
-                    f"Convert it with net.backend.asarray(x), or move the net with net.to(...)."
-                )
-        key = tuple((tuple(x.shape[1:]), x.ndim, x.dtype) for x in inputs)
-        if key in self._checked:
-            return key
-        wanted = next((parameter.value.dtype for _, parameter in self._own(Parameter)), None)
-        for x in inputs:
-            if x.ndim == 0:
-                raise ShapeError("got a 0-d array; the first axis of an input is the batch.")
-            if x.dtype.kind != "f":
-                raise DataError(f"got {x.dtype} values, wanted {wanted or 'float32'}. Convert: x.astype('float32').")
-            if wanted is not None and x.dtype != wanted:
-                raise DataError(
-                    f"got {x.dtype} values for {wanted} parameters. "
-                    f"Convert one of them: x.astype('{wanted}') or net.astype('{x.dtype}')."
-                )
-        # Containers are passed over: their layers check for themselves, and know their own names.
-        if self._overrides_output_shape() and not any(True for _ in self.children()):
-            self.output_shape(*(tuple(x.shape[1:]) for x in inputs))
-        return key
-
-    def _check_outputs(self, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
-        for y in outputs:
-            if not self.backend.owns(y):
-                raise BackendError(f"compute returned a {type(y).__name__}, wanted an array of {self.backend.name!r}.")
-        if self._overrides_output_shape():
-            promised = self.output_shape(*(tuple(x.shape[1:]) for x in inputs))
-            got = tuple(tuple(y.shape[1:]) for y in outputs)
-            if got != (tuple(promised) if len(outputs) > 1 else (tuple(promised),)):
-                raise ShapeError(f"compute returned {got} without the batch, but output_shape promised {promised}.")
-
     def _overrides_output_shape(self) -> bool:
         return type(self).output_shape is not Module.output_shape
 
-    def _check_arrays(self, arrays: tuple[Any, ...], shapes: tuple[Shape, ...], dtypes: Any, what: str) -> None:
-        if len(arrays) != len(shapes):
-            raise ShapeError(f"got {len(arrays)} {what}s, wanted {len(shapes)}.")
-        for array, shape, dtype in zip(arrays, shapes, dtypes, strict=True):
-            if not self.backend.owns(array):
-                raise BackendError(f"{what}: got a {type(array).__name__}, wanted an array of {self.backend.name!r}.")
-            if tuple(array.shape) != shape:
-                raise ShapeError(f"{what}: got shape {tuple(array.shape)}, wanted {shape}.")
-            if array.dtype != dtype:
-                raise DataError(f"{what}: got {array.dtype}, wanted {dtype}.")
+    def _name_modules(self) -> None:
+        """Tell each module its path below the outermost module, which is the one that is called by the user."""
+        if _calls.depth > 0:
+            return
+        for path, module in self.named_modules():
+            module._name = path
 
     # ------------------------------------------------------------- observing
 
@@ -281,78 +216,7 @@ class Module:
         for name, callback in self._observers:
             callback(Event(name, self, direction, stage, inputs, outputs))
 
-    # ------------------------------------------------------------------ tree
-
-    def children(self) -> Iterator[tuple[str, Module]]:
-        """(name, module) of the modules that are attributes of this one, or stand in a list of it."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                for index, item in enumerate(value):
-                    if isinstance(item, Module):
-                        yield f"{name}.{index}", item
-
-    def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """(path, module) of this module, whose path is empty, and of all below it, depth first.
-
-        Raises:
-            StateError: a module stands in the net twice.
-        """
-        seen: dict[int, str] = {}
-
-        def visit(path: str, module: Module) -> Iterator[tuple[str, Module]]:
-            if id(module) in seen:
-                raise StateError(
-                    f"{type(module).__name__} '{path}' is the same object as '{seen[id(module)]}': a layer stands "
-                    f"once in a net. Make a second layer; share weights by giving both the same Parameter."
-                )
-            seen[id(module)] = path
-            yield path, module
-            for name, child in module.children():
-                yield from visit(f"{path}.{name}" if path else name, child)
-
-        return visit("", self)
-
-    def _name_modules(self) -> None:
-        """Tell each module its path below the outermost module, which is the one that is called by the user."""
-        if _calls.depth > 0:
-            return
-        for path, module in self.named_modules():
-            module._name = path
-
-    def _own(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
-        for name, value in vars(self).items():
-            if isinstance(value, kind):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                yield from ((f"{name}.{index}", item) for index, item in enumerate(value) if isinstance(item, kind))
-
-    def _named(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
-        for path, module in self.named_modules():
-            for name, value in module._own(kind):
-                yield (f"{path}.{name}" if path else name), value
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(name, parameter) of all parameters below; a shared one comes once, under its first name."""
-        seen: set[int] = set()
-        for name, parameter in self._named(Parameter):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
-
-    def parameters(self) -> list[Parameter]:
-        """All parameters below, each once."""
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """(name, buffer) of all buffers below."""
-        return self._named(Buffer)
-
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for parameter in self.parameters():
-            parameter.grad = None
+    # ----------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers as NumPy arrays, in PyTorch's order and under its names."""
