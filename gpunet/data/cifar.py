@@ -8,6 +8,7 @@ Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 200
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Sequence
@@ -128,15 +129,17 @@ class CifarLayout:
         """The files of an archive, read into memory: nothing is written, so no member can choose a path."""
         contents: dict[str, bytes] = {}
         try:
-            with tarfile.open(archive, "r:*") as tar:
-                for member in tar:
-                    name = PurePosixPath(member.name).name
-                    stream = tar.extractfile(member) if name in self.files and member.isfile() else None
-                    if stream is not None:
-                        contents[name] = stream.read()
+            with gzip.open(archive) as unzipped:
+                with tarfile.open(fileobj=unzipped, mode="r|") as tar:
+                    for member in tar:
+                        name = PurePosixPath(member.name).name
+                        stream = tar.extractfile(member) if name in self.files and member.isfile() else None
+                        if stream is not None:
+                            contents[name] = stream.read()
+                unzipped.read()  # to the very end, where gzip compares its checksum
         except (tarfile.TarError, EOFError, zlib.error) as error:
             raise DataError(f"{archive}: is truncated or no tar archive ({error}). Fetch it again.") from None
-        except OSError as error:  # also a damaged gzip stream
+        except OSError as error:  # BadGzipFile is one
             raise DataError(f"{archive}: cannot be read ({error.strerror or error}). Fetch it again.") from None
         absent = [name for name in self.files if name not in contents]
         if absent:

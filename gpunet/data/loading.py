@@ -87,8 +87,9 @@ def _locate(dataset: Published, path: str | os.PathLike[str] | None, fetch: bool
     if found is not None:
         return found
     cache = locate.cache_folder() / dataset.folders[0]
-    places = ", ".join(str(root) for root in searched)
+    places = ", ".join(str(root) for root in locate.roots())
     if not fetch:
+        locate.refuse_pickles(dataset, searched)
         raise DataError(
             f"{dataset.name}: not in {places}, and download=False. Fetch {dataset.files[0].urls[0]}"
             f"{' and its companions' if len(dataset.files) > 1 else ''} into {cache}, or allow the download."
@@ -96,6 +97,7 @@ def _locate(dataset: Published, path: str | os.PathLike[str] | None, fetch: bool
     try:
         download.fetch(dataset, cache)
     except DataError as error:
+        locate.refuse_pickles(dataset, searched)  # the likelier mistake, and one that the user can mend alone
         raise DataError(f"{dataset.name}: not in {places}. {error}") from None
     return cache
 
@@ -114,7 +116,7 @@ def _read_folder(place: Path, image_size: int | Pair | None, channels: int | Non
     name = place.resolve().name
     for entry in PUBLISHED.values():
         if locate.missing_files(entry, place):
-            locate.refuse_pickles(entry, place)
+            locate.refuse_pickles(entry, [place])
             continue
         if image_size is not None or channels is not None:
             raise DataError(f"{place}: image_size and channels are for a folder of images, and this one is not.")

@@ -53,7 +53,7 @@ def in_folder(dataset: Published, folder: Path) -> Path:
     """The folder that holds the files: ``folder`` or one of the set's own sub-folders.
 
     Raises:
-        DataError: with the first file that is missing.
+        DataError: with the files that are missing, or because only CIFAR's python version is there.
     """
     if not folder.is_dir():
         raise DataError(f"{dataset.name}: {folder} is not a folder, wanted the one that holds the data set.")
@@ -61,8 +61,7 @@ def in_folder(dataset: Published, folder: Path) -> Path:
     for candidate in candidates:
         if not missing_files(dataset, candidate):
             return candidate
-    for candidate in candidates:
-        refuse_pickles(dataset, candidate)
+    refuse_pickles(dataset, candidates)
     absent = missing_files(dataset, folder)
     first = dataset.files[0]
     raise DataError(
@@ -72,26 +71,21 @@ def in_folder(dataset: Published, folder: Path) -> Path:
 
 
 def search(dataset: Published) -> tuple[Path | None, list[Path]]:
-    """The first complete folder below `roots`, or None, and the roots.
-
-    Raises:
-        DataError: the only thing there is CIFAR's python version.
-    """
-    searched = roots()
-    candidates = [root / name for root in searched for name in dataset.folders]
-    for candidate in candidates:
-        if not missing_files(dataset, candidate):
-            return candidate, searched
-    for candidate in candidates:
-        refuse_pickles(dataset, candidate)
-    return None, searched
+    """The first complete folder below `roots`, or None, and all folders that were looked into."""
+    candidates = []
+    for root in roots():
+        candidates += [root / name for name in dataset.folders]
+        if dataset.layout is not None:  # CIFAR's file names say which set they are, those of the IDX sets do not
+            candidates.append(root)
+    return next((place for place in candidates if not missing_files(dataset, place)), None), candidates
 
 
-def refuse_pickles(dataset: Published, folder: Path) -> None:
-    """Raise `DataError` if ``folder`` holds CIFAR's python version only."""
-    pickled = dataset.layout.only_pickled(folder) if dataset.layout else None
-    if pickled is not None:
-        raise DataError(
-            f"{folder / pickled}: is the python version of {dataset.name}, made of pickles, which are never loaded."
-            f" Take the binary version, {dataset.files[0].urls[0]}"
-        )
+def refuse_pickles(dataset: Published, folders: list[Path]) -> None:
+    """Raise `DataError` if one of ``folders`` holds CIFAR's python version instead of the binary one."""
+    for folder in folders:
+        pickled = dataset.layout.only_pickled(folder) if dataset.layout else None
+        if pickled is not None:
+            raise DataError(
+                f"{folder / pickled}: is the python version of {dataset.name}, made of pickles, which are never loaded."
+                f" Take the binary version, {dataset.files[0].urls[0]}"
+            )
