@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from gpunet.geometry import Window
@@ -49,6 +50,10 @@ class Backend(ABC):
     @abstractmethod
     def synchronize(self) -> None:
         """Wait until everything asked of the device is done."""
+
+    def computing(self) -> AbstractContextManager[None]:
+        """What must hold while a net computes; entered once around each forward and each backward."""
+        return nullcontext()
 
     # ------------------------------------------------------------ convolution
 
@@ -265,6 +270,29 @@ class Backend(ABC):
 
         Raises:
             DataError: a label is out of range (a backend may leave this check to its callers).
+        """
+
+    @abstractmethod
+    def relu(self, x: Array) -> Array:
+        """The larger of x and 0; NaN stays NaN.
+
+        Args:
+            x: (N, ...).
+
+        Returns:
+            y like x.
+        """
+
+    @abstractmethod
+    def relu_backward(self, grad_y: Array, y: Array) -> Array:
+        """Gradient of `relu`: grad_y where x was above 0 or NaN, else 0.
+
+        Args:
+            grad_y: (N, ...).
+            y: as `relu` returned it; it says as much as x did.
+
+        Returns:
+            grad_x like y.
         """
 
     @abstractmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -171,9 +171,11 @@ class Module(ModuleTree):
     @contextmanager
     def _call(self) -> Iterator[None]:
         """One nested call: errors from inside get this layer's name unless a layer further in gave its own."""
+        outermost = _calls.depth == 0
         _calls.depth += 1
         try:
-            yield
+            with self.backend.computing() if outermost else nullcontext():
+                yield
         except GpunetError as error:
             if error.layer is None:
                 error.layer = self.label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from gpunet.backends.base import Backend
 from gpunet.backends.numpy import convolution, elementwise, normalization, optimizers, pooling
 from gpunet.backends.numpy.error_function import erf
+from gpunet.backends.numpy.parallel import single_threaded_blas
 from gpunet.backends.numpy.softmax_cross_entropy import softmax_cross_entropy
 
 
@@ -33,6 +35,10 @@ class NumpyBackend(Backend):
     def synchronize(self) -> None:
         """Nothing to wait for: NumPy returns when it is done."""
 
+    def computing(self) -> AbstractContextManager[None]:
+        """One BLAS thread for each product, here too: see `parallel`."""
+        return single_threaded_blas()
+
     conv2d = staticmethod(convolution.conv2d)
     conv2d_backward_input = staticmethod(convolution.conv2d_backward_input)
     conv2d_backward_weight = staticmethod(convolution.conv2d_backward_weight)
@@ -46,6 +52,8 @@ class NumpyBackend(Backend):
     batch_norm_backward = staticmethod(normalization.batch_norm_backward)
     batch_norm_inference = staticmethod(normalization.batch_norm_inference)
     softmax_cross_entropy = staticmethod(softmax_cross_entropy)
+    relu = staticmethod(elementwise.relu)
+    relu_backward = staticmethod(elementwise.relu_backward)
     dropout = staticmethod(elementwise.dropout)
     dropout_backward = staticmethod(elementwise.dropout_backward)
     erf = staticmethod(erf)

@@ -1,10 +1,11 @@
-"""Batch normalisation."""
+"""Batch normalisation, as many channels at a time as fit the cache."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpunet.backends.numpy import parallel
 from gpunet.backends.numpy.windows import Floats
 
 
@@ -12,43 +13,71 @@ def batch_norm(x: Floats, weight: Floats | None, bias: Floats | None, eps: float
     """See `Backend.batch_norm`. Two passes: the variance of centred values does not cancel."""
     flat = _flat(x)
     count = max(1, flat.shape[0] * flat.shape[2])
-    mean = (_channel_sums(flat) / count).astype(x.dtype)
-    centred = flat - mean[:, None]
-    variance = _channel_sums(np.square(centred)) / count
-    inv_std = (1 / np.sqrt(variance + eps)).astype(x.dtype)
-    centred *= (inv_std if weight is None else inv_std * weight)[:, None]
-    if bias is not None:
-        centred += bias[:, None]
-    return centred.reshape(x.shape), mean, inv_std
+    y = np.empty_like(flat)
+    mean, inv_std = np.empty(flat.shape[1], x.dtype), np.empty(flat.shape[1], x.dtype)
+
+    def job(channels: slice) -> None:
+        values = flat[:, channels]
+        mean[channels] = _channel_sums(values) / count
+        centred = values - mean[channels, None]
+        variance = _channel_sums(np.square(centred)) / count
+        inv_std[channels] = 1 / np.sqrt(variance + eps)
+        centred *= _scale(inv_std, weight, channels)
+        if bias is not None:
+            centred += bias[channels, None]
+        y[:, channels] = centred
+
+    parallel.run(job, parallel.cache_sized(flat.shape[1], flat.nbytes))
+    return y.reshape(x.shape), mean, inv_std
 
 
 def batch_norm_backward(
     grad_y: Floats, x: Floats, weight: Floats | None, mean: Floats, inv_std: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """See `Backend.batch_norm_backward`."""
-    grad = _flat(grad_y)
-    normalised = _flat(x) - mean[:, None]
-    normalised *= inv_std[:, None]
-    grad_bias = _channel_sums(grad).astype(x.dtype)
-    grad_weight = _channel_sums(grad * normalised).astype(x.dtype)
-    count = max(1, grad.shape[0] * grad.shape[2])
-    # x moves its own output, and every output of its channel through the mean and the variance.
-    normalised *= (-grad_weight / count)[:, None]
-    normalised += grad
-    normalised -= (grad_bias / count)[:, None]
-    normalised *= (inv_std if weight is None else inv_std * weight)[:, None]
-    return normalised.reshape(x.shape), grad_weight, grad_bias
+    flat_grad, flat = _flat(grad_y), _flat(x)
+    count = max(1, flat.shape[0] * flat.shape[2])
+    grad_x = np.empty_like(flat)
+    grad_weight, grad_bias = np.empty(flat.shape[1], x.dtype), np.empty(flat.shape[1], x.dtype)
+
+    def job(channels: slice) -> None:
+        grad = flat_grad[:, channels]
+        normalised = flat[:, channels] - mean[channels, None]
+        normalised *= inv_std[channels, None]
+        grad_bias[channels] = _channel_sums(grad)
+        grad_weight[channels] = _channel_sums(grad * normalised)
+        # x moves its own output, and every output of its channel through the mean and the variance.
+        normalised *= (-grad_weight[channels] / count)[:, None]
+        normalised += grad
+        normalised -= (grad_bias[channels] / count)[:, None]
+        normalised *= _scale(inv_std, weight, channels)
+        grad_x[:, channels] = normalised
+
+    parallel.run(job, parallel.cache_sized(flat.shape[1], flat.nbytes))
+    return grad_x.reshape(x.shape), grad_weight, grad_bias
 
 
 def batch_norm_inference(
     x: Floats, weight: Floats | None, bias: Floats | None, mean: Floats, inv_std: Floats
 ) -> Floats:
     """See `Backend.batch_norm_inference`."""
-    y = _flat(x) - mean[:, None]
-    y *= (inv_std if weight is None else inv_std * weight)[:, None]
-    if bias is not None:
-        y += bias[:, None]
+    flat = _flat(x)
+    y = np.empty_like(flat)
+    everything = slice(None)
+
+    def job(images: slice) -> None:
+        part = np.subtract(flat[images], mean[:, None], out=y[images])
+        part *= _scale(inv_std, weight, everything)
+        if bias is not None:
+            part += bias[:, None]
+
+    parallel.run(job, parallel.cache_sized(len(flat), flat.nbytes))
     return y.reshape(x.shape)
+
+
+def _scale(inv_std: Floats, weight: Floats | None, channels: slice) -> Floats:
+    scale = inv_std[channels] if weight is None else inv_std[channels] * weight[channels]
+    return scale[:, None]
 
 
 def _channel_sums(values: Floats) -> NDArray[np.float64]:

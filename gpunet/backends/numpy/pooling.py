@@ -1,28 +1,41 @@
-"""Pooling, one place of the window at a time over the whole batch."""
+"""Pooling, one place of the window at a time over as many images as fit the cache."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpunet.backends.numpy import parallel
+from gpunet.backends.numpy.selection import keep_where
 from gpunet.backends.numpy.windows import Floats, crop, element_views, pad, padded_size
 from gpunet.geometry import Pair, Window
 
 
 def max_pool2d(x: Floats, window: Window) -> tuple[Floats, NDArray[np.unsignedinteger]]:
     """See `Backend.max_pool2d`."""
+    out_size = window.output_size(*x.shape[2:])
+    y = np.empty((*x.shape[:2], *out_size), x.dtype)
+    offsets = np.zeros(y.shape, np.min_scalar_type(window.area - 1))
+    parallel.run(
+        lambda images: _choose(x[images], window, y[images], offsets[images]),
+        parallel.cache_sized(len(x), x.nbytes),
+    )
+    return y, offsets
+
+
+def _choose(x: Floats, window: Window, y: Floats, offsets: NDArray[np.unsignedinteger]) -> None:
+    """Write the largest elements into ``y`` and add their places to ``offsets``, which comes as zeros."""
     size: Pair = (x.shape[2], x.shape[3])
-    out_size = window.output_size(*size)
+    out_size: Pair = (y.shape[2], y.shape[3])
     framed = pad(x, window, out_size, fill=-np.inf)
     views = [view for _, _, view in element_views(framed, window, out_size)]
-    y = views[0].copy()
+    y[...] = views[0]
     for view in views[1:]:
         np.maximum(y, view, out=y)
 
     # The first place that holds the maximum is the number of places before it that do not.
     rows, cols = window.real_elements(*size)
     all_real = rows.all() and cols.all()
-    offsets = np.zeros(y.shape, np.min_scalar_type(window.area - 1))
     unmatched = np.ones(y.shape, bool)
     differs = np.empty(y.shape, bool)
     for place, view in enumerate(views[:-1] if all_real else views):
@@ -41,7 +54,6 @@ def max_pool2d(x: Floats, window: Window) -> tuple[Floats, NDArray[np.unsignedin
         # np.maximum returns either one of 0.0 and -0.0; y is the element that was chosen.
         for place, view in enumerate(views):
             np.copyto(y, view, where=is_zero & (offsets == place))
-    return y, offsets
 
 
 def max_pool2d_backward(
@@ -49,15 +61,21 @@ def max_pool2d_backward(
 ) -> Floats:
     """See `Backend.max_pool2d_backward`."""
     out_size: Pair = (grad_y.shape[2], grad_y.shape[3])
-    framed = np.zeros((*x_shape[:2], *padded_size(window, out_size)), grad_y.dtype)
-    zero = grad_y.dtype.type(0)
-    for place, (_, _, view) in enumerate(element_views(framed, window, out_size)):
-        chosen = np.where(offsets == place, grad_y, zero)
-        if window.overlaps:
-            view += chosen
-        else:
-            view[...] = chosen
-    return crop(framed, window, x_shape)
+    grad_x = np.empty(x_shape, grad_y.dtype)
+
+    def job(images: slice) -> None:
+        grad, chosen, part = grad_y[images], offsets[images], grad_x[images]
+        framed = np.zeros((*part.shape[:2], *padded_size(window, out_size)), part.dtype)
+        for place, (_, _, view) in enumerate(element_views(framed, window, out_size)):
+            sent = keep_where(chosen == place, grad)
+            if window.overlaps:
+                view += sent
+            else:
+                view[...] = sent
+        part[...] = crop(framed, window, part.shape)
+
+    parallel.run(job, parallel.cache_sized(len(grad_x), grad_x.nbytes))
+    return grad_x
 
 
 def avg_pool2d(x: Floats, window: Window, count_include_pad: bool = True) -> Floats:
