@@ -60,7 +60,7 @@ def test_sgd_equals_the_formula(
         "lr": 0.1,
         "momentum": momentum,
         "dampening": dampening,
-        "nesterov": bool(nesterov),
+        "nesterov": nesterov,
         "weight_decay": weight_decay,
     }
     values, grads = start(dtype)
