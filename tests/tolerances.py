@@ -20,3 +20,12 @@ SCHEDULE = 1e-12
 # Half the distance from 1 to the next float32. A test multiplies it by about how many roundings its formula has, in a
 # row, on numbers of the size of its result.
 FLOAT32_ROUNDING = 2.0**-24
+
+# One layer in float32 against the same in float64: an element rounds to 6e-8, and sums of a hundred terms lose a digit
+# or two. A gradient through a normalisation subtracts numbers of one size, which loses another.
+FLOAT32_LAYER = 2e-5
+FLOAT32_LAYER_GRADIENT = 4e-4
+
+# Whole nets in float64: some twenty to sixty layers, whose rounding errors add, and batch norms, which magnify them
+# where a channel varies little.
+MODEL_FLOAT64 = 1e-10

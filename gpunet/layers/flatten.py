@@ -28,13 +28,11 @@ class Flatten(Module):
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape with the joined axes as their product."""
         ndim = len(input_shape) + 1
-        if ndim == 1 and self.start_dim in {1, -1} and self.end_dim == -1:
-            return (1,)  # a batch of single numbers becomes a batch of vectors
         first, last = (axis + ndim if axis < 0 else axis for axis in (self.start_dim, self.end_dim))
         if not 1 <= first <= last < ndim:
             raise ShapeError(
-                f"start_dim={self.start_dim} and end_dim={self.end_dim} are no axes, in this order, of {ndim}-d inputs "
-                f"behind the batch. Use axes from 1 to {ndim - 1}."
+                f"start_dim={self.start_dim} and end_dim={self.end_dim} are no axes, in this order, of an input of "
+                f"shape {tuple(input_shape)} without the batch, which is axis 0 and stays."
             )
         sizes = tuple(input_shape)
         return (*sizes[: first - 1], math.prod(sizes[first - 1 : last]), *sizes[last:])

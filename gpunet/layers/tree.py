@@ -17,7 +17,7 @@ class ModuleTree:
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the modules that are attributes of this one, or stand in a list of it."""
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):  # a list: a forward in the loop adds attributes
             if _is_module(value):
                 yield name, value
             elif isinstance(value, list | tuple):
@@ -47,7 +47,7 @@ class ModuleTree:
         return visit("", cast("Module", self))
 
     def _own(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):  # a list: a forward in the loop adds attributes
             if isinstance(value, kind):
                 yield name, value
             elif isinstance(value, list | tuple):
