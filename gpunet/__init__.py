@@ -3,8 +3,9 @@
 The public names and nothing else.
 """
 
-from gpunet import functional, random
+from gpunet import data, functional, metrics, models, random
 from gpunet._version import __version__
+from gpunet.data import DataLoader
 from gpunet.errors import BackendError, CheckpointError, DataError, GpunetError, ShapeError, StateError
 from gpunet.layers import (
     ELU,
@@ -44,6 +45,7 @@ from gpunet.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELos
 from gpunet.optimizers import SGD, Adam, AdamW, RMSprop, clip_grad_norm, no_decay_groups
 from gpunet.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, OneCycleLR, SequentialLR, StepLR
 from gpunet.state import Buffer, Parameter
+from gpunet.training import Callback, History, Trainer, TrainingInterrupted, load_weights, save_weights
 from gpunet.verify import gradient_check
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "Callback",
     "CheckpointError",
     "Concat",
     "Context",
@@ -68,12 +71,14 @@ __all__ = [
     "CosineAnnealingLR",
     "CrossEntropyLoss",
     "DataError",
+    "DataLoader",
     "Dropout",
     "Flatten",
     "GlobalMaxPool2d",
     "GpunetError",
     "GroupNorm",
     "Hardswish",
+    "History",
     "HuberLoss",
     "Identity",
     "LayerNorm",
@@ -100,11 +105,18 @@ __all__ = [
     "StateError",
     "StepLR",
     "Tanh",
+    "Trainer",
+    "TrainingInterrupted",
     "Upsample",
     "__version__",
     "clip_grad_norm",
+    "data",
     "functional",
     "gradient_check",
+    "load_weights",
+    "metrics",
+    "models",
     "no_decay_groups",
     "random",
+    "save_weights",
 ]

@@ -1,0 +1,20 @@
+"""Training: the trainer, its checkpoints and run directories, and what surrounds them."""
+
+from gpunet.training.callbacks import Callback
+from gpunet.training.checkpoint import load_weights, save_weights
+from gpunet.training.evaluation import Evaluation
+from gpunet.training.history import History
+from gpunet.training.interruption import TrainingInterrupted
+from gpunet.training.progress import Progress
+from gpunet.training.trainer import Trainer
+
+__all__ = [
+    "Callback",
+    "Evaluation",
+    "History",
+    "Progress",
+    "Trainer",
+    "TrainingInterrupted",
+    "load_weights",
+    "save_weights",
+]

@@ -1,0 +1,69 @@
+"""Whether a training that goes on is the one that stopped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpunet.training.trainer import Trainer
+
+
+def described(trainer: Trainer) -> dict[str, Any]:
+    """The settings of a trainer that decide its numbers, fit for JSON."""
+    return {
+        "net": type(trainer.net).__name__,
+        "dtype": str(trainer.net.dtype),
+        "precision": trainer.net.precision,
+        "optimizer": _without_parameters(trainer.optimizer.state_dict()["settings"]),
+        "loss": _shown(trainer.loss),
+        "schedule": None if trainer.schedule is None else _schedule(trainer.schedule),
+        "schedule_every": trainer.schedule_every,
+        "seed": trainer.seed,
+        "augment": None if trainer.augment is None else _shown(trainer.augment),
+        "max_grad_norm": trainer.max_grad_norm,
+        "early_stopping": trainer.early_stopping,
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What two descriptions differ in, as "batch_size was 64 and is 32, ..."; empty if in nothing."""
+    flat_before, flat_now = dict(_flat(before)), dict(_flat(now))
+    names = [*flat_before, *(name for name in flat_now if name not in flat_before)]
+    return ", ".join(
+        f"{name} was {flat_before.get(name, 'not set')} and is {flat_now.get(name, 'not set')}"
+        for name in names
+        if flat_before.get(name) != flat_now.get(name)
+    )
+
+
+def _flat(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(values, list | tuple) and any(isinstance(value, Mapping | list | tuple) for value in values):
+        for index, value in enumerate(values):
+            yield from _flat(value, f"{name}.{index}")
+    else:
+        yield name, list(values) if isinstance(values, tuple) else values
+
+
+def _without_parameters(settings: Any) -> Any:
+    groups = [
+        {name: value for name, value in group.items() if name != "params"} | {"parameters": len(group["params"])}
+        for group in settings["param_groups"]
+    ]
+    return {**settings, "param_groups": groups}
+
+
+def _schedule(schedule: Any) -> dict[str, Any]:
+    return {"name": type(schedule).__name__, **schedule.state_dict()}
+
+
+def _shown(thing: Any) -> str:
+    """The ``repr``, unless it tells nothing but an address, which the next process would not have."""
+    text = repr(thing)
+    if re.search(r" at 0x[0-9a-f]+", text):
+        return str(getattr(thing, "__qualname__", type(thing).__qualname__))
+    return text

@@ -1,0 +1,322 @@
+"""`Trainer`: the loop over epochs and batches, with everything around it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpunet.data.checks import as_integer
+from gpunet.data.dataset import Dataset
+from gpunet.data.loader import Augmentation, DataLoader
+from gpunet.errors import DataError, StateError
+from gpunet.layers.module import Module
+from gpunet.optimizers import Optimizer, clip_grad_norm
+from gpunet.state import Array
+from gpunet.training.callbacks import Callback
+from gpunet.training.evaluation import Evaluation, Loss, evaluate, predict
+from gpunet.training.fingerprint import described
+from gpunet.training.history import History, Record
+from gpunet.training.inputs import Data, as_dataset, like_training
+from gpunet.training.interruption import Interruption, TrainingInterrupted, watch
+from gpunet.training.non_finite import first_non_finite, require_finite_weights
+from gpunet.training.position import Position
+from gpunet.training.progress import Progress
+from gpunet.training.run_recorder import RunRecorder
+
+_STEPS_BETWEEN_READS = 32  # of loss values where reading one waits for a device
+
+
+class Trainer:
+    """Trains a net, measures it, and keeps what is needed to go on.
+
+    Args:
+        net: what to train, on the backend where it is to be trained.
+        optimizer: of its parameters.
+        loss: ``value, gradient = loss(outputs, labels)``.
+        schedule: moves the learning rate, one step for each epoch or batch as ``schedule_every`` says.
+        run_dir: folder for settings, metrics and checkpoints; without one nothing is written.
+        batch_size: for datasets and arrays; a `DataLoader` has its own.
+        seed: of the order of the samples, of augmentation and of dropout; weights have theirs from when they were made.
+        augment: changes training batches on the host: ``augment(images, stream)``.
+        drop_last: leave out a last batch that is smaller than the others.
+        max_grad_norm: gradients that are longer, all together, are shrunk to this length.
+        early_stopping: stop after this many epochs without a new best.
+        checkpoint_every: write a checkpoint after this many batches too, not only after each epoch.
+        callbacks: told of the turning points.
+        progress: True or False shows it or not; None shows it on a terminal as a bar, elsewhere as one line an epoch. A
+            `Progress` of one's own is used as it is.
+        config: written to config.toml instead of this trainer's own settings, by whoever can build a run from it.
+        check_every: after how many batches the loss is read, to see that it is finite. Reading waits for the
+            device; the default is 1 on NumPy, where it does not, and 32 elsewhere.
+
+    Attributes:
+        position: epoch, step, history and best epoch so far.
+        stop_training: set by a callback to end the training after this epoch.
+        normalisation: mean and std of the training images, as known since `fit`.
+        class_names, sample_shape: of the training images.
+        settings: all that decides the numbers, fit for JSON; a run is resumed with equal ones only.
+    """
+
+    def __init__(
+        self,
+        net: Module,
+        optimizer: Optimizer,
+        loss: Loss,
+        *,
+        schedule: Any = None,
+        schedule_every: str = "epoch",
+        run_dir: Any = None,
+        batch_size: int = 64,
+        seed: int = 0,
+        augment: Augmentation | None = None,
+        drop_last: bool = False,
+        max_grad_norm: float | None = None,
+        early_stopping: int | None = None,
+        checkpoint_every: int | None = None,
+        callbacks: Iterable[Callback] = (),
+        progress: Progress | bool | None = None,
+        config: Mapping[str, Any] | None = None,
+        check_every: int | None = None,
+    ) -> None:
+        self.net, self.optimizer, self.loss, self.schedule = net, optimizer, loss, schedule
+        if schedule_every not in ("epoch", "batch"):
+            raise DataError(f"Trainer: schedule_every must be 'epoch' or 'batch', got {schedule_every!r}.")
+        if max_grad_norm is not None and not max_grad_norm > 0:
+            raise DataError(f"Trainer: max_grad_norm must be above 0, got {max_grad_norm!r}.")
+        self.schedule_every = schedule_every
+        self.recorder = None if run_dir is None else RunRecorder(run_dir, self)
+        self.batch_size = as_integer(batch_size, "Trainer: batch_size", 1)
+        self.seed = as_integer(seed, "Trainer: seed")
+        self.augment, self.drop_last, self.max_grad_norm = augment, drop_last, max_grad_norm
+        self.early_stopping = _count_or_none(early_stopping, "early_stopping")
+        self.checkpoint_every = _count_or_none(checkpoint_every, "checkpoint_every")
+        self.callbacks = list(callbacks)
+        self.progress = progress if isinstance(progress, Progress) else Progress(progress is not False)
+        self.config = config
+        default_check = 1 if net.backend.name == "numpy" else _STEPS_BETWEEN_READS
+        self.check_every = default_check if check_every is None else as_integer(check_every, "Trainer: check_every", 1)
+        self.position = Position()
+        self.stop_training = False
+        self.normalisation: tuple[NDArray[Any], NDArray[Any]] | None = None
+        self.class_names: tuple[str, ...] = ()
+        self.sample_shape: tuple[int, ...] = ()
+        self.settings: dict[str, Any] = described(self)
+        self._interruption = Interruption()
+
+    @property
+    def history(self) -> History:
+        """What each epoch so far achieved."""
+        return self.position.history
+
+    # ---------------------------------------------------------------- public
+
+    def fit(self, train: Data, epochs: int, validation: Data | None = None, resume: bool = False) -> History:
+        """Train until ``epochs`` epochs are done.
+
+        A call starts at epoch 0 with the net as it is, or with ``resume`` where the run directory's last checkpoint
+        stands, and then continues bit for bit as if it had never stopped. The first Ctrl-C or SIGTERM ends the training
+        after the batch under way and writes a checkpoint there; a second one ends it at once.
+
+        Args:
+            train: a `Dataset`, a `DataLoader`, or host arrays (images, labels).
+            epochs: to be done altogether, those before a resumption included.
+            validation: measured after every epoch; the best epoch is chosen by its accuracy, otherwise by its loss,
+                and without validation by the training loss.
+            resume: continue the run in ``run_dir``, from the start if nothing was saved yet.
+
+        Returns:
+            the history of the whole run.
+
+        Raises:
+            DataError: the data does not serve; or the loss or a weight became NaN or infinite: the message says
+                in which epoch and step, and which layer was first. The last checkpoint stays as it was.
+            CheckpointError: the folder is used (without ``resume``), damaged, of other settings, or cannot be written.
+            TrainingInterrupted: by Ctrl-C or SIGTERM; a `KeyboardInterrupt`.
+        """
+        epochs = as_integer(epochs, "fit: epochs", 1)
+        if resume and self.recorder is None:
+            raise StateError("fit: resume=True continues the run in run_dir, and this Trainer has none.")
+        loader = self._loader(train)
+        held_out = None if validation is None else as_dataset(validation, "validation")
+        self.normalisation = (loader.dataset.mean, loader.dataset.std)
+        self.class_names, self.sample_shape = loader.dataset.class_names, loader.dataset.sample_shape
+        self.settings["data"] = _data_settings(loader)
+        with contextlib.closing(loader.batches(0)) as batches:  # type: ignore[type-var]
+            self.net.output_shape(tuple(next(batches)[0].shape[1:]))  # before a folder is made for what cannot run
+        self.position, self.stop_training = Position(), False
+        with contextlib.ExitStack() as stack, np.errstate(all="ignore"):  # finiteness is checked here, by name
+            if self.recorder is not None:
+                stack.callback(self.recorder.run.close)
+                self.recorder.begin(resume)
+            stack.callback(self.progress.close)
+            self._interruption = stack.enter_context(watch())
+            self._call("on_train_begin")
+            while self.position.epoch < epochs and not self.stalled and not self.stop_training:
+                self._train_epoch(loader, epochs)
+                self._end_epoch(held_out)
+                self._stop_if_asked()
+            self._call("on_train_end", self.history)
+            if self.recorder is not None:
+                self.recorder.run.write_curves(self.history)
+        return self.history
+
+    @property
+    def stalled(self) -> bool:
+        """Whether early stopping has its reason: as many epochs without a new best as it waits for."""
+        return self.early_stopping is not None and self.position.epochs_since_best >= self.early_stopping
+
+    def evaluate(self, data: Data) -> Evaluation:
+        """Loss, accuracy and outputs over host data, normalised as the training images were (if `fit` saw any)."""
+        return self._evaluate(as_dataset(data, "evaluate"))
+
+    def predict(self, images: Any) -> NDArray[Any]:
+        """The net's outputs for host images (N, C, H, W), normalised as the training images were.
+
+        Returns:
+            (N, ...) on the host; `gpunet.metrics.softmax` makes probabilities of a classifier's scores.
+
+        Raises:
+            StateError: `fit` has not seen any images, so their normalisation is not known.
+        """
+        if self.normalisation is None:
+            raise StateError("predict: the normalisation of the images is known only after fit.")
+        return predict(self.net, images, *self.normalisation, batch_size=self.batch_size)
+
+    # ----------------------------------------------------------------- epochs
+
+    def _train_epoch(self, loader: DataLoader, epochs: int) -> None:
+        here = self.position
+        self.progress.start_epoch(here.epoch, epochs, loader.num_samples, here.step * loader.batch_size)
+        self._call("on_epoch_begin", here.epoch)
+        with contextlib.closing(loader.batches(here.epoch, start=here.step)) as batches:  # type: ignore[type-var]
+            for images, labels in batches:
+                self._call("on_batch_begin", here.epoch, here.step)
+                samples = self._train_batch(self.net.backend.asarray(images), self.net.backend.asarray(labels))
+                self._call("on_batch_end", here.epoch, here.step)
+                here.step += 1
+                here.total_steps += 1
+                self.progress.advance(samples, here.running)
+                if self.checkpoint_every and here.total_steps % self.checkpoint_every == 0:
+                    self._save()
+                self._stop_if_asked()
+
+    def _train_batch(self, images: Array, labels: Array) -> int:
+        net, here = self.net, self.position
+        position = (self.seed, here.epoch, here.step)
+        net.set_random_position(*position)
+        self.optimizer.zero_grad()
+        outputs = net.forward(images, training=True)
+        value, grad = self.loss(outputs, labels)
+        here.running.add(here.step, value, outputs, labels)
+        if here.running.pending >= self.check_every:
+            self._read_losses(images, position)
+        net.backward(grad)
+        if self.max_grad_norm is not None:
+            clip_grad_norm(net.parameters(), self.max_grad_norm)
+        self.optimizer.step()
+        if self.schedule is not None and self.schedule_every == "batch":
+            self.schedule.step()
+        return len(images)
+
+    def _end_epoch(self, validation: Dataset | None) -> None:
+        here = self.position
+        self._read_losses()
+        require_finite_weights(self.net, f"epoch {here.epoch + 1}, after its last step")
+        record: Record = {
+            "epoch": here.epoch + 1,
+            "step": here.total_steps,
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
+            "train_loss": here.running.loss,
+        }
+        if here.running.accuracy is not None:
+            record["train_accuracy"] = here.running.accuracy
+        if validation is not None:
+            measured = self._evaluate(validation)
+            if not np.isfinite(measured.loss):
+                raise DataError(f"epoch {here.epoch + 1}: the validation loss is {measured.loss}, with finite weights.")
+            record["validation_loss"] = measured.loss
+            if measured.accuracy is not None:
+                record["validation_accuracy"] = measured.accuracy
+        if self.schedule is not None and self.schedule_every == "epoch":
+            self.schedule.step()
+        self._call("on_epoch_end", here.epoch, record)
+        best = here.end_epoch(record)
+        if self.recorder is not None:
+            self.recorder.end_epoch(best)
+        self.progress.end_epoch(record)
+
+    def _evaluate(self, dataset: Dataset) -> Evaluation:
+        if self.normalisation is not None:
+            dataset = like_training(dataset, *self.normalisation)
+        return evaluate(self.net, self.loss, dataset, self.batch_size, before_batch=self._stop_if_asked)
+
+    # ---------------------------------------------------------- what can stop it
+
+    def _read_losses(self, images: Array | None = None, position: tuple[int, int, int] | None = None) -> None:
+        """Read the losses that wait; if one is not finite, say where it came from."""
+        here = self.position
+        step = here.running.read()
+        if step is None:
+            return
+        message = f"the loss is not finite in epoch {here.epoch + 1}, batch {step + 1} (step {here.epoch}:{step})."
+        if images is not None and position is not None and step == here.step:
+            message += f" {first_non_finite(self.net, images, position)}"
+        else:
+            message += " Later steps have spoilt the weights: train with check_every=1 to see which layer was first."
+        kept = "" if self.recorder is None else f" The last checkpoint is kept in {self.recorder.run.path}."
+        raise DataError(
+            f"{message}{kept} Lower the learning rate, clip the gradients (max_grad_norm), or mend the data."
+        )
+
+    def _stop_if_asked(self) -> None:
+        number, here = self._interruption.signal_number, self.position
+        if number is None:
+            return
+        message = f"interrupted in epoch {here.epoch + 1} after {here.step} batches"
+        if self.recorder is not None:
+            self._save()
+            self.recorder.run.write_curves(self.history)
+            message += f"; all of it is kept in {self.recorder.run.path}: continue with fit(..., resume=True)"
+        raise TrainingInterrupted(message, number)
+
+    def _save(self) -> None:
+        if self.recorder is not None:
+            self._read_losses()
+            self.recorder.save()
+
+    def _call(self, moment: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, moment)(self, *arguments)
+
+    def _loader(self, train: Data) -> DataLoader:
+        if isinstance(train, DataLoader):
+            return train
+        return DataLoader(
+            as_dataset(train, "train"),
+            batch_size=self.batch_size,
+            shuffle=True,
+            seed=self.seed,
+            drop_last=self.drop_last,
+            augment=self.augment,
+            dtype=self.net.dtype or "float32",
+        )
+
+
+def _count_or_none(value: int | None, name: str) -> int | None:
+    return None if value is None else as_integer(value, f"Trainer: {name}", 1)
+
+
+def _data_settings(loader: DataLoader) -> dict[str, Any]:
+    return {
+        "name": loader.dataset.name,
+        "samples": len(loader.dataset),
+        "sample_shape": list(loader.dataset.sample_shape),
+        "batch_size": loader.batch_size,
+        "shuffle": loader.shuffle,
+        "seed": loader.seed,
+        "drop_last": loader.drop_last,
+    }
