@@ -55,18 +55,19 @@ def conv2d_backward_input(
     precision: str = "fast",
 ) -> Floats:
     """See `Backend.conv2d_backward_input`."""
+    reversed_window = _reversed(window, grad_y.shape, x_shape)
+    # Columns of grad_y are read, those of grad_x written and read and added: one of the latter costs as much as two.
+    few_filters = weight.shape[0] <= 2 * x_shape[1]
+    if reversed_window is not None and few_filters and not _is_depthwise(weight, groups):
+        return conv2d(grad_y, _reversed_filters(weight, groups), None, reversed_window, groups)
     channels = x_shape[1]
     filters = weight.shape[0]
     out_size: Pair = (grad_y.shape[2], grad_y.shape[3])
     grad_x = np.empty(x_shape, np.result_type(grad_y, weight))
     matrices = weight.reshape(groups, filters // groups, -1)
-    unpadded = _is_pointwise(window, groups) and window.padding == ((0, 0), (0, 0))
 
     def job(images: slice) -> None:
         grad, part = grad_y[images], grad_x[images]
-        if unpadded:
-            np.matmul(matrices[0].T, _flat(grad), out=_flat(part))
-            return
         framed = np.zeros((part.shape[0], channels, *padded_size(window, out_size)), part.dtype)
         if _is_depthwise(weight, groups):
             by_channel = _by_channel(grad, channels)
@@ -145,6 +146,29 @@ def _is_pointwise(window: Window, groups: int) -> bool:
 
 def _is_depthwise(weight: Floats, groups: int) -> bool:
     return groups > 1 and weight.shape[1] == 1
+
+
+def _reversed(window: Window, y_shape: tuple[int, ...], x_shape: tuple[int, ...]) -> Window | None:
+    """The window with which a convolution of grad_y gives grad_x, or None if there is none.
+
+    At stride 1, each input element is under every place of the window in turn, the last place first: gathering what it
+    is sent is a convolution with the reversed filter, and columns are read rather than added to.
+    """
+    if window.stride != (1, 1) or window.transposed_size(*y_shape[2:]) != x_shape[2:]:
+        return None
+    (top, bottom), (left, right) = window.padding
+    rows, cols = window.span
+    padding = ((rows - 1 - top, rows - 1 - bottom), (cols - 1 - left, cols - 1 - right))
+    if min(map(min, padding)) < 0:
+        return None  # more padding than the window spans: some windows saw nothing of the image
+    return Window(window.kernel, (1, 1), padding, window.dilation)
+
+
+def _reversed_filters(weight: Floats, groups: int) -> Floats:
+    """(F, C / groups, kh, kw) as (C, F / groups, kh, kw), rows and columns in reverse."""
+    filters, channels, *kernel = weight.shape
+    by_group = weight.reshape(groups, filters // groups, channels, *kernel)[..., ::-1, ::-1]
+    return by_group.transpose(0, 2, 1, 3, 4).reshape(groups * channels, filters // groups, *kernel)
 
 
 def _image_blocks(x_shape: tuple[int, ...], groups: int, window: Window, out_size: Pair, itemsize: int) -> list[slice]:
