@@ -1,4 +1,4 @@
-"""Dropout: the mask word by word against Philox in plain integers."""
+"""The rectifier, and dropout: its mask word by word against Philox in plain integers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,42 @@ import numpy as np
 import pytest
 from formula_references import dropout_mask_reference
 from numpy.testing import assert_array_equal
-from window_cases import DTYPES, layouts
+from window_cases import DTYPES, integers, layouts, read_only
 
 from gpunet.backends import Backend
 from gpunet.random import Stream
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (7,), (0, 3), (3, 0, 2)], ids=str)
+def test_relu_and_its_gradient(backend: Backend, shape: Any) -> None:
+    for dtype in DTYPES:
+        x, grad_y = integers(shape, 0, dtype, -2, 2), integers(shape, 1, dtype)
+        y = backend.relu(x)
+        grad_x = backend.relu_backward(grad_y, y)
+        assert y.dtype == grad_x.dtype == dtype
+        assert_array_equal(y, np.where(x > 0, x, 0))
+        assert_array_equal(grad_x, np.where(x > 0, grad_y, 0))
+
+
+def test_the_gradient_of_relu_is_zero_at_zero_and_one_at_nan(backend: Backend) -> None:
+    x = read_only(np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 5e-324, -5e-324]))
+    y = backend.relu(x)
+    assert_array_equal(y, [0, 0, np.nan, np.inf, 0, 5e-324, 0])
+    assert_array_equal(backend.relu_backward(read_only(np.full(7, 3.0)), y), [0, 0, 3, 3, 0, 3, 0])
+
+
+def test_a_gradient_that_is_not_finite_stops_at_relu_where_x_is_below_zero(backend: Backend) -> None:
+    y = backend.relu(np.array([-1.0, -1.0, 1.0, 1.0]))
+    assert_array_equal(backend.relu_backward(np.array([np.nan, np.inf, np.nan, -np.inf]), y), [0, 0, np.nan, -np.inf])
+
+
+def test_relu_of_arrays_in_any_strides(backend: Backend) -> None:
+    x, grad_y = integers((3, 4, 5), 0), integers((3, 4, 5), 1)
+    for other, other_grad in zip(layouts(x), layouts(grad_y), strict=True):
+        y = backend.relu(other)
+        assert_array_equal(y, np.maximum(x, 0))
+        assert_array_equal(backend.relu_backward(other_grad, y), np.where(x > 0, grad_y, 0))
+
 
 ADDRESS = (7, "features.3", 2, 11)  # seed, name, epoch, step
 

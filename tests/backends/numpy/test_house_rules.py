@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.testing import assert_array_equal
 from window_cases import integers, read_only
 
 from gpunet.backends import Backend
+from gpunet.backends.numpy import convolution, parallel
 from gpunet.geometry import Window
 from gpunet.random import Stream
 
@@ -77,6 +79,8 @@ def others(backend: Backend) -> list[Call]:
         *calls,
         (backend.softmax_cross_entropy, (normal((5, 4), 6), labels)),
         (backend.softmax_cross_entropy, (normal((5, 4), 6), labels, read_only(np.ones(4, np.float32)), -100, 0.1)),
+        (backend.relu, (x,)),
+        (backend.relu_backward, (grad_y, x)),
         (backend.dropout, (x, 0.0, Stream(0, "dropout"))),
         (backend.dropout, (x, 0.5, Stream(0, "dropout"))),
         (backend.dropout_backward, (grad_y, mask, 0.5)),
@@ -128,6 +132,22 @@ def test_the_bits_repeat_from_run_to_run(calls: list[Call]) -> None:
         first = [result.tobytes() for result in as_arrays(function(*arguments))]
         for _ in range(3):
             assert [result.tobytes() for result in as_arrays(function(*arguments))] == first, function.__name__
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 3000])
+def test_the_bits_do_not_depend_on_the_number_of_threads(
+    calls: list[Call], piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small pieces give every thread something to do."""
+    monkeypatch.setattr(parallel, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(convolution, "COLUMN_BLOCK_BYTES", piece_bytes)
+    found = []
+    for threads in (1, 2, 5):
+        with monkeypatch.context() as patch, ThreadPoolExecutor(threads) as pool:
+            patch.setattr(parallel, "thread_count", lambda threads=threads: threads)
+            patch.setattr(parallel, "_pool", lambda pool=pool: pool)
+            found.append([result.tobytes() for call, arguments in calls for result in as_arrays(call(*arguments))])
+    assert found[0] == found[1] == found[2]
 
 
 def widened(argument: Any) -> Any:
