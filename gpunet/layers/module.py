@@ -18,7 +18,7 @@ from gpunet.backends import Backend, numpy_backend, select
 from gpunet.errors import DataError, GpunetError, StateError
 from gpunet.layers.checks import check_gradients, check_inputs, check_outputs, check_owned
 from gpunet.layers.context import Context, Shape
-from gpunet.layers.observation import Event, Observation, Observer
+from gpunet.layers.observation import Event, Observation, Observer, undisturbed
 from gpunet.layers.state_dict import load_state_dict, state_dict
 from gpunet.layers.summary import Summary, summarize
 from gpunet.layers.tree import ModuleTree
@@ -74,14 +74,15 @@ class Module(ModuleTree):
         """Shape of the output without the batch, from shapes of the inputs without the batch.
 
         A layer overrides this with its formula and checks sizes there. The default sends an empty batch through,
-        which computes nothing, and drops what an earlier forward kept.
+        which computes nothing; observers are not told, and what an earlier forward kept stays.
 
         Raises:
             ShapeError: the inputs do not fit the layer.
         """
         dtype = self.dtype or np.dtype("float32")
         empty = [self.backend.asarray(np.empty((0, *shape), dtype)) for shape in input_shapes]
-        outputs = self.forward(*empty)
+        with undisturbed(self):
+            outputs = self.forward(*empty)
         return tuple(y.shape[1:] for y in outputs) if isinstance(outputs, tuple) else tuple(outputs.shape[1:])
 
     def describe(self) -> str:

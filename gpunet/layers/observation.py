@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -51,3 +52,16 @@ class Observation:
 
     def __exit__(self, *_: object) -> None:
         self.remove()
+
+
+@contextmanager
+def undisturbed(net: Module) -> Iterator[None]:
+    """A forward inside tells no observer of ``net``; what earlier ones kept for backward is there again after it."""
+    before = [(module, module._context, module._observers) for _, module in net.named_modules()]
+    for module, _, _ in before:
+        module._observers = ()
+    try:
+        yield
+    finally:
+        for module, context, observers in before:
+            module._context, module._observers = context, observers
