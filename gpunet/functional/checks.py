@@ -35,14 +35,14 @@ def names_itself(function: Callable[Arguments, Result]) -> Callable[Arguments, R
     return call
 
 
-def backend_for(**arrays: Any) -> Backend:
-    """The one backend of all ``arrays``, which share one floating dtype; None among them is passed over.
+def backend_for(required: dict[str, Any], optional: dict[str, Any] | None = None) -> Backend:
+    """The one backend of all these arrays, which share one floating dtype; optional ones may be None.
 
     Raises:
         BackendError: an argument is no array, or of another backend than the first.
         DataError: a dtype is neither float32 nor float64, or differs from the first's.
     """
-    given = {name: array for name, array in arrays.items() if array is not None}
+    given = required | {name: array for name, array in (optional or {}).items() if array is not None}
     first_name, first = next(iter(given.items()))
     for name, array in given.items():
         check_owner(name, array, first)
@@ -60,6 +60,8 @@ def backend_for(**arrays: Any) -> Backend:
 
 def check_owner(name: str, array: Any, first: Any) -> None:
     """Refuse an ``array`` that is none, or lives on another backend than ``first``."""
+    if array is None:
+        raise BackendError(f"{name} is None, wanted an array.")
     try:
         backend_of(first, array)
     except BackendError as error:

@@ -49,7 +49,7 @@ def conv2d(
         DataError: a dtype is wrong or the precision unknown.
         BackendError: an argument is no array, or arrays of two backends are mixed.
     """
-    backend = backend_for(x=x, weight=weight, bias=bias)
+    backend = backend_for({"x": x, "weight": weight}, {"bias": bias})
     check_images("x", x)
     window, groups = _convolution(weight, stride, padding, dilation, groups, precision)
     _check_filters(weight, x.shape[1], groups, "x")
@@ -84,7 +84,7 @@ def conv2d_backward(
     Raises:
         ShapeError, DataError, BackendError: as `conv2d`; also when grad_y is not like its output.
     """
-    backend = backend_for(grad_y=grad_y, x=x, weight=weight)
+    backend = backend_for({"grad_y": grad_y, "x": x, "weight": weight})
     check_images("x", x)
     window, groups = _convolution(weight, stride, padding, dilation, groups, precision)
     _check_filters(weight, x.shape[1], groups, "x")
@@ -127,7 +127,7 @@ def conv_transpose2d(
     Raises:
         ShapeError, DataError, BackendError: as `conv2d`.
     """
-    backend = backend_for(x=x, weight=weight, bias=bias)
+    backend = backend_for({"x": x, "weight": weight}, {"bias": bias})
     check_images("x", x)
     window, groups = _convolution(weight, stride, padding, dilation, groups, precision)
     y_shape = _transposed_shape(x, weight, window, output_padding, groups)
@@ -164,7 +164,7 @@ def conv_transpose2d_backward(
     Raises:
         ShapeError, DataError, BackendError: as `conv_transpose2d`; also when grad_y is not like its output.
     """
-    backend = backend_for(grad_y=grad_y, x=x, weight=weight)
+    backend = backend_for({"grad_y": grad_y, "x": x, "weight": weight})
     check_images("x", x)
     window, groups = _convolution(weight, stride, padding, dilation, groups, precision)
     y_shape = _transposed_shape(x, weight, window, output_padding, groups)
@@ -196,7 +196,7 @@ def im2col(x: Array, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilati
     Raises:
         ShapeError, DataError, BackendError: as `conv2d`.
     """
-    backend = backend_for(x=x)
+    backend = backend_for({"x": x})
     check_images("x", x)
     window = Window.create(kernel_size, stride, padding, dilation)
     window.output_size(*x.shape[2:])
@@ -220,7 +220,7 @@ def col2im(
     Raises:
         ShapeError, DataError, BackendError: as `im2col`; also when the columns do not fit x_shape.
     """
-    backend = backend_for(columns=columns)
+    backend = backend_for({"columns": columns})
     images, channels, height, width = as_image_shape("x_shape", x_shape)
     window = Window.create(kernel_size, stride, padding, dilation)
     rows, cols = window.output_size(height, width)

@@ -24,7 +24,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
         DataError: a dtype is wrong or a label out of range.
         BackendError: an argument is no array, or arrays of two backends are mixed.
     """
-    backend = backend_for(logits=logits)
+    backend = backend_for({"logits": logits})
     check_owner("labels", labels, logits)
     if logits.ndim < 2 or logits.shape[1] < 1:
         raise ShapeError(f"logits have shape {tuple(logits.shape)}, wanted (N, C, ...) with at least one class.")

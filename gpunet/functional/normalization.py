@@ -30,7 +30,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float = 
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
     """
-    backend = backend_for(x=x, weight=weight, bias=bias)
+    backend = backend_for({"x": x}, {"weight": weight, "bias": bias})
     _check_channels(x)
     check_per_channel(x.shape[1], weight=weight, bias=bias)
     if not eps > 0:
@@ -62,7 +62,7 @@ def batch_norm_backward(
     Raises:
         ShapeError, DataError, BackendError: as `batch_norm`; also when grad_y is not like x.
     """
-    backend = backend_for(grad_y=grad_y, x=x, weight=weight, mean=mean, inv_std=inv_std)
+    backend = backend_for({"grad_y": grad_y, "x": x, "mean": mean, "inv_std": inv_std}, {"weight": weight})
     _check_channels(x)
     check_shape("grad_y", grad_y, tuple(x.shape), ", as x")
     check_per_channel(x.shape[1], weight=weight, mean=mean, inv_std=inv_std)
@@ -84,7 +84,7 @@ def batch_norm_inference(x: Array, weight: Array | None, bias: Array | None, mea
     Raises:
         ShapeError, DataError, BackendError: as `batch_norm`, but any number of values a channel is legal.
     """
-    backend = backend_for(x=x, weight=weight, bias=bias, mean=mean, inv_std=inv_std)
+    backend = backend_for({"x": x, "mean": mean, "inv_std": inv_std}, {"weight": weight, "bias": bias})
     _check_channels(x)
     check_per_channel(x.shape[1], weight=weight, bias=bias, mean=mean, inv_std=inv_std)
     return backend.batch_norm_inference(x, weight, bias, mean, inv_std)

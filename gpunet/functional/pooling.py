@@ -44,7 +44,7 @@ def max_pool2d(
         DataError: x is neither float32 nor float64.
         BackendError: x is no array.
     """
-    backend = backend_for(x=x)
+    backend = backend_for({"x": x})
     check_images("x", x)
     window, _ = _pooling(tuple(x.shape), kernel_size, stride, padding, dilation, ceil_mode)
     y, offsets = backend.max_pool2d(x, window)
@@ -78,7 +78,7 @@ def max_pool2d_backward(
         DataError: a dtype is wrong, or an index lies outside its window.
         BackendError: an argument is no array, or arrays of two backends are mixed.
     """
-    backend = backend_for(grad_y=grad_y)
+    backend = backend_for({"grad_y": grad_y})
     check_owner("indices", indices, grad_y)
     shape = as_image_shape("x_shape", x_shape)
     window, y_shape = _pooling(shape, kernel_size, stride, padding, dilation, ceil_mode)
@@ -110,7 +110,7 @@ def avg_pool2d(
     Raises:
         ShapeError, DataError, BackendError: as `max_pool2d`.
     """
-    backend = backend_for(x=x)
+    backend = backend_for({"x": x})
     check_images("x", x)
     window, _ = _pooling(tuple(x.shape), kernel_size, stride, padding, 1, ceil_mode)
     return backend.avg_pool2d(x, window, bool(count_include_pad))
@@ -139,7 +139,7 @@ def avg_pool2d_backward(
     Raises:
         ShapeError, DataError, BackendError: as `avg_pool2d`; also when grad_y is not like its output.
     """
-    backend = backend_for(grad_y=grad_y)
+    backend = backend_for({"grad_y": grad_y})
     shape = as_image_shape("x_shape", x_shape)
     window, y_shape = _pooling(shape, kernel_size, stride, padding, 1, ceil_mode)
     check_shape("grad_y", grad_y, y_shape, ", as the output of avg_pool2d")
