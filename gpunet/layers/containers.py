@@ -79,13 +79,13 @@ class Add(_Branches):
     def output_shape(self, input_shape: Shape) -> Shape:
         """The branches' common shape."""
         shapes = [self._child_shape(module, tuple(input_shape)) for module in self]
-        _require_equal(shapes, "Add needs branches of one shape")
+        _require_equal(shapes)
         return shapes[0]
 
     def compute(self, context: Context, x: Array) -> Array:
         """y = sum of the branches."""
         outputs = [context.run(module, x) for module in self]
-        _require_equal([tuple(y.shape) for y in outputs], "Add needs branches of one shape")
+        _require_equal([tuple(y.shape) for y in outputs])
         total = outputs[0]
         for y in outputs[1:]:
             total = total + y
@@ -102,13 +102,13 @@ class Concat(_Branches):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Channels add; all else must be equal."""
         shapes = [self._child_shape(module, tuple(input_shape)) for module in self]
-        _require_equal([shape[1:] for shape in shapes], "Concat needs branches that differ in channels only")
+        _require_channels(shapes)
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     def compute(self, context: Context, x: Array) -> Array:
         """y = the branches' outputs along axis 1."""
         outputs = [context.run(module, x) for module in self]
-        _require_equal([tuple(y.shape[2:]) for y in outputs], "Concat needs branches that differ in channels only")
+        _require_channels([tuple(y.shape[1:]) for y in outputs])
         context.save([y.shape[1] for y in outputs])
         return self.backend.xp.concatenate(outputs, axis=1)
 
@@ -150,8 +150,18 @@ def _sum_of_backwards(modules: list[Module], grads: list[Array]) -> Array:
     return total
 
 
-def _require_equal(shapes: list[Any], what: str) -> None:
-    if not shapes:
-        raise ShapeError(f"{what}, and at least one branch.")
-    if any(shape != shapes[0] for shape in shapes):
-        raise ShapeError(f"{what}, got {', '.join(map(str, shapes))}.")
+def _require_channels(shapes: list[Shape]) -> None:
+    if any(not shape for shape in shapes):
+        raise ShapeError("Concat joins channels, got a branch with no axis but the batch.")
+    if len({shape[1:] for shape in shapes}) != 1:
+        raise ShapeError(
+            f"Concat needs branches that differ in channels only, and at least one branch, "
+            f"got {', '.join(map(str, shapes)) or 'none'}."
+        )
+
+
+def _require_equal(shapes: list[Shape]) -> None:
+    if len(set(shapes)) != 1:
+        raise ShapeError(
+            f"Add needs branches of one shape, and at least one branch, got {', '.join(map(str, shapes)) or 'none'}."
+        )

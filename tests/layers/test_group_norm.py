@@ -33,7 +33,7 @@ def test_bad_settings_and_inputs_are_refused() -> None:
     with pytest.raises(gn.ShapeError, match="GroupNorm: num_groups must be at least 1"):
         gn.GroupNorm(0, 6)
     for shape in [(5, 3), (6, 0), ()]:
-        with pytest.raises(gn.ShapeError, match="^GroupNorm: got an input of shape .* wanted 6 channels first"):
+        with pytest.raises(gn.ShapeError, match=r"^GroupNorm: got an input of shape .* wanted 6 channels first"):
             gn.GroupNorm(3, 6)(np.ones((2, *shape), np.float32))
 
 
