@@ -1,6 +1,7 @@
-"""What every test stands on: one thread for BLAS, no data or settings of the person who runs them."""
+"""What every test stands on: one thread for BLAS, no data or settings of the person who runs them, no silent skip."""
 
 import os
+from typing import Any
 
 # Before NumPy is imported: several test processes share few cores, and a product must not depend on their number.
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -24,3 +25,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem.endswith("_oracle"):
             item.add_marker(pytest.mark.oracle)
+
+
+# pytest-xdist forgets the modules that skip as a whole, which is what a test of an absent oracle does. The first worker
+# to end hands its list to the main process, and the summary counts them with their reason, as it does without xdist.
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _skipped_modules.append((report.nodeid, report.longrepr))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # this is a worker
+        session.config.workeroutput["skipped_modules"] = _skipped_modules
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or _skipped_modules:
+        return
+    for nodeid, (path, line, reason) in getattr(node, "workeroutput", {}).get("skipped_modules", []):
+        _skipped_modules.append((nodeid, reason))
+        report = pytest.CollectReport(nodeid, "skipped", (path, line, reason), [])
+        reporter.stats.setdefault("skipped", []).append(report)
+
+
+_skipped_modules: list[tuple[str, Any]] = []
