@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ class DataLoader:
         self.epoch += 1
         return batches
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, Array]]:
+    def batches(self, epoch: int, start: int = 0) -> Generator[tuple[Array, Array], None, None]:
         """The batches of one epoch from number ``start`` on, the same bits as if the epoch had run through.
 
         Args:
@@ -119,7 +119,7 @@ class DataLoader:
         source = self._prepare(epoch, start)
         return prefetched(source, self.prefetch) if self.prefetch else source
 
-    def _prepare(self, epoch: int, start: int) -> Iterator[tuple[Array, Array]]:
+    def _prepare(self, epoch: int, start: int) -> Generator[tuple[Array, Array], None, None]:
         dataset, size = self.dataset, self.batch_size
         order = Stream(self.seed, "shuffle", epoch=epoch).permutation(len(dataset)) if self.shuffle else None
         for number in range(start, len(self)):

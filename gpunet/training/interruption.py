@@ -41,19 +41,19 @@ class Interruption:
 
 
 @contextmanager
-def watch() -> Iterator[Interruption]:
+def watch(interruption: Interruption) -> Iterator[None]:
     """Within the block, the first Ctrl-C or SIGTERM is noted and a second raises KeyboardInterrupt.
 
     Only the main thread gets signals; in another one nothing is ever noted.
     """
-    interruption = Interruption()
+    interruption.signal_number = None
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for number in (int(signal.SIGINT), int(signal.SIGTERM)):
             if signal.getsignal(number) is not None:  # None: set by other than Python, and not ours to replace
                 before[number] = signal.signal(number, interruption._note)
     try:
-        yield interruption
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -11,6 +11,8 @@ from gpunet.layers.module import Module
 from gpunet.layers.observation import Event
 from gpunet.state import Array
 
+ADVICE = "Lower the learning rate, clip the gradients (max_grad_norm), or look at the data."
+
 
 def is_finite(net: Module, array: Array) -> bool:
     """Whether all elements are finite; waits for the device."""
@@ -27,10 +29,7 @@ def require_finite_weights(net: Module, when: str) -> None:
     """Raise a DataError that names the first parameter or buffer with a NaN or an infinity, and says ``when``."""
     names = non_finite_weights(net)
     if names:
-        raise DataError(f"{when}: {_weights(names)} {_ADVICE}")
-
-
-_ADVICE = "Lower the learning rate, clip the gradients (max_grad_norm), or look at the data."
+        raise DataError(f"{when}: {_weights(names)} {ADVICE}")
 
 
 def first_non_finite(net: Module, images: Array, position: tuple[int, int, int]) -> str:
@@ -56,8 +55,8 @@ def first_non_finite(net: Module, images: Array, position: tuple[int, int, int])
     found: list[str] = []
 
     def observe(event: Event) -> None:
-        outermost = any(True for _ in event.module.children())
-        if found or event.direction != "forward" or event.stage != "after" or outermost:
+        has_children = any(True for _ in event.module.children())
+        if found or event.direction != "forward" or event.stage != "after" or has_children:
             return
         if not all(is_finite(net, y) for y in event.outputs):
             found.append(f"{type(event.module).__name__} '{event.name}'")

@@ -15,7 +15,7 @@ from gpunet.errors import CheckpointError
 from gpunet.training.atomic_file import remove_leftovers, write_atomically
 from gpunet.training.curves import draw_curves
 from gpunet.training.history import History
-from gpunet.training.toml_file import write_toml
+from gpunet.training.toml_file import read_toml, to_toml, write_toml
 
 
 class RunDirectory:
@@ -69,7 +69,12 @@ class RunDirectory:
             self._lock = None
 
     def write_config(self, settings: Mapping[str, Any], backend: str) -> None:
-        """Write config.toml: the settings, then the versions of what computes."""
+        """Write config.toml: the settings, then the versions of what computes; not if it has these settings already."""
+        if self.config.exists():
+            stored = read_toml(self.config)
+            stored.pop("versions", None)
+            if to_toml(stored) == to_toml(settings):
+                return
         versions = {
             "gpunet": __version__,
             "python": platform.python_version(),

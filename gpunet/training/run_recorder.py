@@ -33,9 +33,7 @@ class RunRecorder:
         self.run.open(resume)
         if resume and self.run.last.exists():
             self._restore(read_state(self.run.last))
-        if trainer.config is not None or not self.run.config.exists():
-            settings = trainer.config or {"trainer": trainer.settings}
-            self.run.write_config(settings, trainer.net.backend.name)
+        self.run.write_config(trainer.config or {"trainer": trainer.settings}, trainer.net.backend.name)
         self.run.write_metrics(trainer.history)
         if not self.run.last.exists():
             self.save()  # so that a run can be resumed, and a failure leaves something, from the first batch on

@@ -22,7 +22,7 @@ from gpunet.training.fingerprint import described
 from gpunet.training.history import History, Record
 from gpunet.training.inputs import Data, as_dataset, like_training
 from gpunet.training.interruption import Interruption, TrainingInterrupted, watch
-from gpunet.training.non_finite import first_non_finite, require_finite_weights
+from gpunet.training.non_finite import ADVICE, first_non_finite, require_finite_weights
 from gpunet.training.position import Position
 from gpunet.training.progress import Progress
 from gpunet.training.run_recorder import RunRecorder
@@ -141,11 +141,11 @@ class Trainer:
         if resume and self.recorder is None:
             raise StateError("fit: resume=True continues the run in run_dir, and this Trainer has none.")
         loader = self._loader(train)
-        held_out = None if validation is None else as_dataset(validation, "validation")
         self.normalisation = (loader.dataset.mean, loader.dataset.std)
+        held_out = None if validation is None else self._like_training(as_dataset(validation, "validation"))
         self.class_names, self.sample_shape = loader.dataset.class_names, loader.dataset.sample_shape
         self.settings["data"] = _data_settings(loader)
-        with contextlib.closing(loader.batches(0)) as batches:  # type: ignore[type-var]
+        with contextlib.closing(loader.batches(0)) as batches:
             self.net.output_shape(tuple(next(batches)[0].shape[1:]))  # before a folder is made for what cannot run
         self.position, self.stop_training = Position(), False
         with contextlib.ExitStack() as stack, np.errstate(all="ignore"):  # finiteness is checked here, by name
@@ -153,12 +153,14 @@ class Trainer:
                 stack.callback(self.recorder.run.close)
                 self.recorder.begin(resume)
             stack.callback(self.progress.close)
-            self._interruption = stack.enter_context(watch())
             self._call("on_train_begin")
-            while self.position.epoch < epochs and not self.stalled and not self.stop_training:
-                self._train_epoch(loader, epochs)
-                self._end_epoch(held_out)
-                self._stop_if_asked()
+            if self.position.epoch >= epochs or self.stalled:
+                self.progress.say(f"nothing left to do: {self.position.epoch} epochs are done{self._why_stalled()}")
+            with watch(self._interruption):
+                while self.position.epoch < epochs and not self.stalled and not self.stop_training:
+                    self._stop_if_asked()
+                    self._train_epoch(loader, epochs)
+                    self._end_epoch(held_out)
             self._call("on_train_end", self.history)
             if self.recorder is not None:
                 self.recorder.run.write_curves(self.history)
@@ -171,7 +173,8 @@ class Trainer:
 
     def evaluate(self, data: Data) -> Evaluation:
         """Loss, accuracy and outputs over host data, normalised as the training images were (if `fit` saw any)."""
-        return self._evaluate(as_dataset(data, "evaluate"))
+        dataset = self._like_training(as_dataset(data, "evaluate"))
+        return evaluate(self.net, self.loss, dataset, self.batch_size)
 
     def predict(self, images: Any) -> NDArray[Any]:
         """The net's outputs for host images (N, C, H, W), normalised as the training images were.
@@ -192,7 +195,7 @@ class Trainer:
         here = self.position
         self.progress.start_epoch(here.epoch, epochs, loader.num_samples, here.step * loader.batch_size)
         self._call("on_epoch_begin", here.epoch)
-        with contextlib.closing(loader.batches(here.epoch, start=here.step)) as batches:  # type: ignore[type-var]
+        with contextlib.closing(loader.batches(here.epoch, start=here.step)) as batches:
             for images, labels in batches:
                 self._call("on_batch_begin", here.epoch, here.step)
                 samples = self._train_batch(self.net.backend.asarray(images), self.net.backend.asarray(labels))
@@ -235,7 +238,7 @@ class Trainer:
         if here.running.accuracy is not None:
             record["train_accuracy"] = here.running.accuracy
         if validation is not None:
-            measured = self._evaluate(validation)
+            measured = evaluate(self.net, self.loss, validation, self.batch_size, before_batch=self._stop_if_asked)
             if not np.isfinite(measured.loss):
                 raise DataError(f"epoch {here.epoch + 1}: the validation loss is {measured.loss}, with finite weights.")
             record["validation_loss"] = measured.loss
@@ -249,11 +252,6 @@ class Trainer:
             self.recorder.end_epoch(best)
         self.progress.end_epoch(record)
 
-    def _evaluate(self, dataset: Dataset) -> Evaluation:
-        if self.normalisation is not None:
-            dataset = like_training(dataset, *self.normalisation)
-        return evaluate(self.net, self.loss, dataset, self.batch_size, before_batch=self._stop_if_asked)
-
     # ---------------------------------------------------------- what can stop it
 
     def _read_losses(self, images: Array | None = None, position: tuple[int, int, int] | None = None) -> None:
@@ -262,14 +260,12 @@ class Trainer:
         step = here.running.read()
         if step is None:
             return
-        message = f"the loss is not finite in epoch {here.epoch + 1}, batch {step + 1} (step {here.epoch}:{step})."
+        reason = "Later steps have spoilt the weights: train with check_every=1 to see which layer was first."
         if images is not None and position is not None and step == here.step:
-            message += f" {first_non_finite(self.net, images, position)}"
-        else:
-            message += " Later steps have spoilt the weights: train with check_every=1 to see which layer was first."
+            reason = first_non_finite(self.net, images, position)
         kept = "" if self.recorder is None else f" The last checkpoint is kept in {self.recorder.run.path}."
         raise DataError(
-            f"{message}{kept} Lower the learning rate, clip the gradients (max_grad_norm), or mend the data."
+            f"the loss is not finite in epoch {here.epoch + 1}, batch {step + 1} of it. {reason}{kept} {ADVICE}"
         )
 
     def _stop_if_asked(self) -> None:
@@ -287,6 +283,12 @@ class Trainer:
         if self.recorder is not None:
             self._read_losses()
             self.recorder.save()
+
+    def _why_stalled(self) -> str:
+        return f", the last {self.early_stopping} without a new best" if self.stalled else ""
+
+    def _like_training(self, dataset: Dataset) -> Dataset:
+        return dataset if self.normalisation is None else like_training(dataset, *self.normalisation)
 
     def _call(self, moment: str, *arguments: Any) -> None:
         for callback in self.callbacks:
