@@ -30,9 +30,13 @@ class Resampling:
     def nearest(cls, size: int, out_size: int, scale: float | None) -> Resampling:
         """Output i copies input floor(i / scale); ``scale`` None means out_size / size.
 
-        In float32, as PyTorch computes it: the same element is chosen also where rounding decides.
+        In float32, as PyTorch computes it: the same element is chosen also where rounding decides. As there, outputs
+        of one and of two times the size are copies and pairs, whatever other scale was rounded to that size.
         """
-        step = np.float32(size / out_size if scale is None else 1 / scale)
+        if scale is None or out_size in {size, 2 * size}:
+            step = np.float32(size / out_size)
+        else:
+            step = np.float32(1 / scale)
         low = np.floor(np.arange(out_size, dtype=np.float32) * step).astype(np.int64).clip(max=size - 1)
         return cls(size, low, low, None)
 
@@ -41,8 +45,11 @@ class Resampling:
         """Linear interpolation.
 
         With ``align_corners`` the centres of the first and last elements coincide; without it the edges of the whole
-        axis do, and what lies outside the first and last centre takes their value.
+        axis do, and what lies outside the first and last centre takes their value. An output of the same size is the
+        input, whatever other scale was rounded to that size, as in PyTorch.
         """
+        if out_size == size:
+            return cls.nearest(size, out_size, scale)
         places = np.arange(out_size, dtype=np.float64)
         if align_corners:
             position = places * ((size - 1) / (out_size - 1) if out_size > 1 else 0.0)

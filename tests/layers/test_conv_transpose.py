@@ -18,6 +18,7 @@ import gpunet as gn
         ({"kernel_size": (2, 3), "stride": (1, 3), "padding": ((1, 0), (0, 2)), "bias": False}, (4, 7)),
         ({"kernel_size": 3, "stride": 1, "dilation": 3, "output_padding": 2}, (12, 11)),
         ({"kernel_size": 1, "stride": 3}, (10, 7)),
+        ({"kernel_size": 1, "padding": 2, "dilation": 3, "output_padding": (1, 2)}, (1, 1)),
     ],
 )
 def test_values_of_small_integers_are_exact(settings: dict, size: tuple[int, int]) -> None:

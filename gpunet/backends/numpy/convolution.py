@@ -154,10 +154,11 @@ def _reversed(window: Window, y_shape: tuple[int, ...], x_shape: tuple[int, ...]
     At stride 1, each input element is under every place of the window in turn, the last place first: gathering what it
     is sent is a convolution with the reversed filter, and columns are read rather than added to.
     """
-    if window.stride != (1, 1) or window.transposed_size(*y_shape[2:]) != x_shape[2:]:
-        return None
     (top, bottom), (left, right) = window.padding
     rows, cols = window.span
+    size = (y_shape[2] - 1 + rows - top - bottom, y_shape[3] - 1 + cols - left - right)
+    if window.stride != (1, 1) or size != x_shape[2:]:
+        return None  # an output_padding adds rows or columns that no window reaches
     padding = ((rows - 1 - top, rows - 1 - bottom), (cols - 1 - left, cols - 1 - right))
     if min(map(min, padding)) < 0:
         return None  # more padding than the window spans: some windows saw nothing of the image
