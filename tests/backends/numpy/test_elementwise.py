@@ -61,6 +61,13 @@ def test_the_mask_equals_that_of_plain_integers(backend: Backend, shape: Any, pr
         assert_array_equal(y, np.where(mask, x * scale, 0))
 
 
+def test_a_word_equal_to_the_threshold_is_kept(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = np.array([2**31 - 1, 2**31, 2**31 + 1, 0, 2**32 - 1], np.uint32)
+    monkeypatch.setattr(Stream, "bits", lambda self, count, start=0: words[start : start + count])
+    _, mask = backend.dropout(np.ones(5), 0.5, Stream(0, "dropout"))
+    assert mask.tolist() == [False, True, True, False, True]
+
+
 def test_the_gradient_uses_the_very_mask_of_the_forward_pass(backend: Backend) -> None:
     x = np.ones((3, 4, 5, 6), np.float32)
     y, mask = backend.dropout(x, 0.3, Stream(0, "dropout"))

@@ -103,7 +103,7 @@ def test_a_constant_channel_becomes_its_bias(backend: Backend) -> None:
     assert_allclose(inv_std, 1e-5**-0.5, rtol=FLOAT32_ROUNDING)
 
 
-@pytest.mark.parametrize("shape", [(200_000, 2), (100_000, 2, 2, 1), (8, 2, 200, 200)], ids=str)
+@pytest.mark.parametrize("shape", [(200_000, 2), (120_000, 2), (60_000, 2, 2, 1), (8, 2, 200, 200)], ids=str)
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_statistics_of_many_values_far_from_zero_stay_accurate(backend: Backend, shape: Any, offset: int) -> None:
     """Float32 sums taken one after another would be wrong in the second digit here."""
