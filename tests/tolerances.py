@@ -29,3 +29,10 @@ FLOAT32_LAYER_GRADIENT = 4e-4
 # Whole nets in float64: some twenty to sixty layers, whose rounding errors add, and batch norms, which magnify them
 # where a channel varies little.
 MODEL_FLOAT64 = 1e-10
+
+# In lockstep with PyTorch, whole nets over 100 steps, as the project demands. In float64 both run freely, and what one
+# step rounds differently the next ones carry on. In float32 each step starts from the same state: the loss is a mean of
+# a few logarithms, a gradient the sum of thousands of terms that partly cancel.
+LOCKSTEP_LOSS_FLOAT64 = 1e-9
+LOCKSTEP_LOSS_FLOAT32 = 1e-5
+LOCKSTEP_GRADIENT_FLOAT32 = 1e-4

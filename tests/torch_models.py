@@ -12,7 +12,6 @@ VGG_PLANS = {
     "vgg13": [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
     "vgg16": [64, 64, "M", 128, 128, "M", *[256] * 3, "M", *[512] * 3, "M", *[512] * 3, "M"],
     "vgg19": [64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M"],
-    "vgg_cifar": [64, 64, "M", 128, 128, "M", 256, 256, "M"],
 }
 
 
@@ -36,11 +35,13 @@ class LeNet(nn.Module):
         self.fc1 = nn.Linear(16 * side * side, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, num_classes)
+        self.relu = nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
 
     def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2).flatten(1)
-        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+        x = self.pool(self.relu(self.conv1(x)))
+        x = self.pool(self.relu(self.conv2(x))).flatten(1)
+        return self.fc3(self.relu(self.fc2(self.relu(self.fc1(x)))))
 
 
 def vgg_features(plan, in_channels, batch_norm):
@@ -76,11 +77,21 @@ class VGG(nn.Module):
 
 
 class VGGForCifar(nn.Module):
-    def __init__(self, num_classes=10, in_channels=3, image_size=32, batch_norm=True, dropout=0.5, hidden_features=256):
+    def __init__(
+        self,
+        num_classes=10,
+        in_channels=3,
+        image_size=32,
+        batch_norm=True,
+        dropout=0.5,
+        hidden_features=256,
+        width=64,
+    ):
         super().__init__()
-        self.features = vgg_features(VGG_PLANS["vgg_cifar"], in_channels, batch_norm)
+        plan = [width, width, "M", 2 * width, 2 * width, "M", 4 * width, 4 * width, "M"]
+        self.features = vgg_features(plan, in_channels, batch_norm)
         self.classifier = nn.Sequential(
-            nn.Linear(256 * (image_size // 8) ** 2, hidden_features),
+            nn.Linear(4 * width * (image_size // 8) ** 2, hidden_features),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden_features, num_classes),
@@ -174,14 +185,14 @@ class ResNetForCifar(nn.Module):
         n = blocks_a_stage
         self.conv1 = nn.Conv2d(in_channels, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU()
         self.layer1 = nn.Sequential(*(BasicBlock(16, 16) for _ in range(n)))
         self.layer2 = nn.Sequential(BasicBlock(16, 32, 2, OptionA()), *(BasicBlock(32, 32) for _ in range(n - 1)))
         self.layer3 = nn.Sequential(BasicBlock(32, 64, 2, OptionA()), *(BasicBlock(64, 64) for _ in range(n - 1)))
         self.fc = nn.Linear(64, num_classes)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
+        x = self.layer3(self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x))))))
         return self.fc(x.mean(dim=(2, 3)))
 
 

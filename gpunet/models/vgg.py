@@ -26,7 +26,6 @@ _A = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 _B = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
 _D = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 _E = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
-_CIFAR = ((64, 64), (128, 128), (256, 256))
 
 
 def vgg11(
@@ -103,9 +102,10 @@ def vgg_cifar(
     batch_norm: bool = True,
     dropout: float = 0.5,
     hidden_features: int = 256,
+    width: int = 64,
     seed: int | None = None,
 ) -> Sequential:
-    """A VGG for small images: three blocks of two convolutions (64, 128, 256 filters) and one hidden layer.
+    """A VGG for small images: three blocks of two convolutions and one hidden layer.
 
     Args:
         num_classes: length of the output.
@@ -114,6 +114,7 @@ def vgg_cifar(
         batch_norm: a batch normalisation after each convolution.
         dropout: probability of the dropout before the last layer.
         hidden_features: units of the hidden layer.
+        width: filters of the first block's convolutions; the second has twice, the third four times as many.
         seed: of the initial weights; None continues the stream of `gpunet.random.seed`.
 
     Returns:
@@ -123,7 +124,8 @@ def vgg_cifar(
         ShapeError, DataError: an argument is no positive integer, or no probability; or the images are too small.
     """
     with random.seeded(seed):
-        features = _features(_CIFAR, in_channels, batch_norm)
+        first = as_int(width, "width", 1)
+        features = _features(((first,) * 2, (2 * first,) * 2, (4 * first,) * 2), in_channels, batch_norm)
         channels, rows, columns = features.output_shape((in_channels, *as_pair(image_size, "image_size", 1)))
         classifier = Sequential(
             Linear(channels * rows * columns, hidden_features),

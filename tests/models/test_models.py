@@ -236,6 +236,11 @@ def test_vgg_settings(no_drawing):
     assert not any(isinstance(module, gn.BatchNorm2d) for _, module in net.named_modules())
     net = models.create("vgg16", batch_norm=True, hidden_features=8)
     assert list(net.state_dict()) == list(models.create("vgg16_bn", hidden_features=8).state_dict())
+    assert [layer.out_channels for layer in models.vgg_cifar(width=6).features if isinstance(layer, gn.Conv2d)] == [
+        *(6, 6),
+        *(12, 12),
+        *(24, 24),
+    ]
     plain = models.vgg_cifar(batch_norm=False)
     assert not any(isinstance(module, gn.BatchNorm2d) for _, module in plain.named_modules())
 
