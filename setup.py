@@ -72,7 +72,7 @@ setup(
         "gpunet.kernels": ["*.cu", "*.cuh"],
         "gpunet.recipes": ["*.toml"],
     },
-    install_requires=["numpy>=2.0", "tqdm>=4.66", "safetensors>=0.4.3", "threadpoolctl>=3.2"],
+    install_requires=["numpy>=2.0", "tqdm>=4.66", "safetensors>=0.4.3", "threadpoolctl>=3.5"],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["gpunet = gpunet.cli:main"]},
     zip_safe=False,
