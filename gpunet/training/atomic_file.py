@@ -10,11 +10,20 @@ from gpunet.errors import CheckpointError
 _SUFFIX = ".partial"
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+def write_atomically(
+    path: str | os.PathLike[str], content: bytes, flush: bool = True, flush_folder: bool = True
+) -> None:
     """Replace the file ``path`` by ``content`` so that a reader or a crash meets the old file or the new, never a part.
 
     The bytes go to a temporary file in the same folder, which is flushed to the disk and renamed; then the folder is
     flushed, so that the rename, too, outlives a power cut.
+
+    Args:
+        path: of the file; its folder must exist.
+        content: all of it.
+        flush: wait until the disk has the bytes. Without it a crash of the machine, though not of this process, may
+            leave less: for files that can be made again.
+        flush_folder: wait until the disk has the rename; else a crash of the machine may bring back the old file.
 
     Raises:
         CheckpointError: it could not be written, as on a full disk; what was there before is there still.
@@ -25,9 +34,11 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         temporary.replace(target)
-        _flush_folder(target.parent)
+        if flush and flush_folder:
+            _flush_folder(target.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise CheckpointError(

@@ -61,8 +61,13 @@ class Checkpoint:
     state: dict[str, Any] = field(default_factory=dict)
 
 
-def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, flush_folder: bool = True) -> None:
     """Write a checkpoint, whole or not at all; equal ones give equal bytes.
+
+    Args:
+        path: of the file; its folder must exist.
+        checkpoint: what to write.
+        flush_folder: see `write_atomically`.
 
     Raises:
         CheckpointError: it could not be written; an older file is unchanged.
@@ -71,7 +76,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     if foreign:
         raise CheckpointError(f"{path}: a weight is called {foreign[0]!r}; rename that layer, {_OPTIMIZER!r} is taken.")
     arrays = {**checkpoint.weights, **{_OPTIMIZER + name: array for name, array in checkpoint.optimizer.items()}}
-    write_arrays(path, arrays, {"format": FORMAT, "state": checkpoint.state})
+    write_arrays(path, arrays, {"format": FORMAT, "state": checkpoint.state}, flush_folder)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -10,6 +10,8 @@ from gpunet.errors import StateError
 
 Record = dict[str, Any]
 
+_ORDER = ("epoch", "step", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
 
 class History:
     """One record an epoch, in order.
@@ -53,7 +55,12 @@ class History:
 
     def to_json_lines(self) -> str:
         """One line of JSON for each record: the content of ``metrics.jsonl``."""
-        return "".join(f"{json.dumps(record)}\n" for record in self.records)
+        return "".join(f"{json.dumps(_ordered(record))}\n" for record in self.records)
 
     def __repr__(self) -> str:
         return f"History({len(self.records)} epochs{f', last: {self.records[-1]}' if self.records else ''})"
+
+
+def _ordered(record: Record) -> Record:
+    """The same, known keys first: a record that was read from a checkpoint has another order than a new one."""
+    return {key: record[key] for key in (*_ORDER, *sorted(record.keys() - set(_ORDER))) if key in record}

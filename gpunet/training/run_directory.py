@@ -87,13 +87,13 @@ class RunDirectory:
         """Make metrics.jsonl say what ``history`` says: also back to it, after a crash or when a run is resumed."""
         content = history.to_json_lines().encode()
         if not self.metrics.exists() or self.metrics.read_bytes() != content:
-            write_atomically(self.metrics, content)
+            write_atomically(self.metrics, content, flush=False)  # a checkpoint has it all
 
     def write_curves(self, history: History) -> None:
         """Draw curves.png, if matplotlib is there."""
         picture = draw_curves(history)
         if picture is not None:
-            write_atomically(self.curves, picture)
+            write_atomically(self.curves, picture, flush=False)
 
 
 def _lock(folder: Path) -> int | None:

@@ -45,7 +45,8 @@ class RunRecorder:
         """
         self.run.write_metrics(self.trainer.history)
         if best:
-            write_checkpoint(self.run.best, Checkpoint(self.trainer.net.state_dict(), state=self._description()))
+            best_weights = Checkpoint(self.trainer.net.state_dict(), state=self._description())
+            write_checkpoint(self.run.best, best_weights, flush_folder=False)  # the next line flushes the same folder
         self.save()
 
     def save(self) -> None:

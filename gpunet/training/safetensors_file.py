@@ -32,20 +32,26 @@ _FOREIGN = {
 _PICKLED = (b"PK\x03\x04", b"\x80")
 
 
-def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], value: Mapping[str, Any]) -> None:
+def write_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, np.ndarray],
+    value: Mapping[str, Any],
+    flush_folder: bool = True,
+) -> None:
     """Write a safetensors file, whole or not at all.
 
     Args:
         path: of the file; its folder must exist.
         arrays: host arrays by name.
         value: what can be said in JSON; a digest of the arrays is added.
+        flush_folder: see `write_atomically`.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written to; an older file is unchanged.
     """
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
     text = to_json({**value, "digest": _digest(contiguous)})
-    write_atomically(path, safetensors.numpy.save(contiguous, metadata={_KEY: text}))
+    write_atomically(path, safetensors.numpy.save(contiguous, metadata={_KEY: text}), flush_folder=flush_folder)
 
 
 def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
