@@ -43,12 +43,12 @@ def ones(shape: Shape) -> np.ndarray:
 
 def uniform(shape: Shape, bound: float) -> np.ndarray:
     """Uniform in [-bound, bound), float32."""
-    return initialization_stream().uniform(shape, -bound, bound).astype(np.float32)
+    return initialization_stream().uniform(shape, -bound, bound, np.float32)
 
 
 def normal(shape: Shape, std: float) -> np.ndarray:
     """Normal with mean 0, float32."""
-    return initialization_stream().normal(shape, std=std).astype(np.float32)
+    return initialization_stream().normal(shape, std=std, dtype=np.float32)
 
 
 def torch_default(shape: Shape) -> np.ndarray:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from gpunet.errors import DataError
 
@@ -26,6 +26,7 @@ _ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _BLOCKS_AT_ONCE = 1 << 14  # temporaries of this many blocks stay in the cache
+_NUMBERS_AT_ONCE = 1 << 18  # bounds the memory beside the result
 
 
 def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[NDArray[np.uint32], ...]:
@@ -96,28 +97,46 @@ class Stream:
                 words[low - first : high - first, position] = word
         return words.reshape(-1)[start - 4 * first :][:count]
 
-    def bits64(self, count: int) -> NDArray[np.uint64]:
-        """The first ``count`` pairs of words, the first of each pair being the low half."""
-        pairs = self.bits(2 * count).astype(np.uint64)
+    def bits64(self, count: int, start: int = 0) -> NDArray[np.uint64]:
+        """``count`` pairs of words from pair ``start`` on, the first of each pair being the low half."""
+        pairs = self.bits(2 * count, 2 * start).astype(np.uint64)
         return pairs[0::2] | (pairs[1::2] << _32)
 
-    def uniform(self, shape: int | tuple[int, ...] = (), low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
-        """Uniform numbers in [low, high), 53 random bits each.
+    def _unit(self, count: int, start: int) -> NDArray[np.float64]:
+        """Numbers ``start`` to ``start + count`` of the uniform ones in [0, 1), 53 random bits each."""
+        return np.asarray((self.bits64(count, start) >> np.uint64(11)) * 2.0**-53, np.float64)
 
-        With limits other than 0 and 1, rounding may lead to ``high`` itself, once in some 2**53 numbers.
+    def uniform(
+        self, shape: int | tuple[int, ...] = (), low: float = 0.0, high: float = 1.0, dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
+        """Uniform numbers in [low, high), 53 random bits each, rounded to ``dtype``.
+
+        With limits other than 0 and 1, or in float32, rounding may lead to ``high`` itself.
         """
-        unit = (self.bits64(_size(shape)) >> np.uint64(11)) * 2.0**-53
-        return np.asarray((low + (high - low) * unit).reshape(shape), np.float64)
+        values = np.empty(_size(shape), dtype)
+        for start in range(0, len(values), _NUMBERS_AT_ONCE):
+            part = values[start : start + _NUMBERS_AT_ONCE]
+            part[:] = low + (high - low) * self._unit(len(part), start)
+        return values.reshape(shape)
 
-    def normal(self, shape: int | tuple[int, ...] = (), mean: float = 0.0, std: float = 1.0) -> NDArray[np.float64]:
-        """Normal numbers, by Box and Muller's transform."""
+    def normal(
+        self, shape: int | tuple[int, ...] = (), mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
+        """Normal numbers, by Box and Muller's transform, rounded to ``dtype``.
+
+        The first half of the uniform numbers gives the radii, the second the angles; the cosines come first.
+        """
         count = _size(shape)
         pairs = -(-count // 2)
-        unit = self.uniform(2 * pairs)
-        radius = np.sqrt(-2.0 * np.log1p(-unit[:pairs]))
-        angle = 2.0 * math.pi * unit[pairs:]
-        values = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)))[:count]
-        return (mean + std * values).reshape(shape)
+        values = np.empty(count, dtype)
+        for start in range(0, pairs, _NUMBERS_AT_ONCE):
+            stop = min(start + _NUMBERS_AT_ONCE, pairs)
+            radius = std * np.sqrt(-2.0 * np.log1p(-self._unit(stop - start, start)))
+            angle = 2.0 * math.pi * self._unit(stop - start, pairs + start)
+            values[start:stop] = mean + radius * np.cos(angle)
+            sines = values[pairs + start : pairs + stop]  # one fewer than cosines at the end of an odd count
+            sines[:] = mean + (radius * np.sin(angle))[: len(sines)]
+        return values.reshape(shape)
 
     def integers(self, high: int, shape: int | tuple[int, ...] = ()) -> NDArray[np.int64]:
         """Integers in [0, high), for ``high`` up to 2**32; the bias is below ``high`` / 2**53."""

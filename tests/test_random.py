@@ -143,7 +143,7 @@ def chi_square(counts: Any, expected: float) -> float:
 
 def test_uniform_numbers_are_the_upper_53_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     extremes = np.array([0, 2**11 - 1, 2**11, 2**64 - 1], np.uint64)
-    monkeypatch.setattr(Stream, "bits64", lambda self, count: extremes)
+    monkeypatch.setattr(Stream, "bits64", lambda self, count, start=0: extremes[start : start + count])
     assert Stream(0, "x").uniform(4).tolist() == [0, 0, 2.0**-53, 1 - 2.0**-53]
     assert Stream(0, "x").integers(2**32, 4).max() == 2**32 - 1
     assert Stream(0, "x").integers(2**32 - 1, 4).max() == 2**32 - 2
@@ -231,3 +231,16 @@ def test_the_bits_are_those_of_earlier_versions() -> None:
     """Written down once: a change here changes every trained network."""
     assert Stream(0, "initial weights").bits(4).tolist() == [3688690724, 2026807161, 3371939990, 48755250]
     assert Stream(0, "shuffle", epoch=1).permutation(8).tolist() == [2, 1, 7, 3, 6, 4, 0, 5]
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 25])
+@pytest.mark.parametrize("draw", ["uniform", "normal"])
+def test_numbers_drawn_in_portions_are_those_drawn_at_once(
+    draw: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = getattr(Stream(5, "weights"), draw)(count)
+    monkeypatch.setattr(random, "_NUMBERS_AT_ONCE", 3)
+    assert np.array_equal(getattr(Stream(5, "weights"), draw)(count), at_once)
+    rounded = getattr(Stream(5, "weights"), draw)(count, dtype=np.float32)
+    assert rounded.dtype == np.float32
+    assert np.array_equal(rounded, at_once.astype(np.float32))
