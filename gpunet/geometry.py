@@ -85,6 +85,19 @@ class Window:
             sides = ((rows, rows), (cols, cols))
         return cls(kernel, strides, sides, dilations, bool(ceil_mode))
 
+    def settings(self, default_stride: Pair = (1, 1)) -> list[str]:
+        """The kernel, and what differs from the defaults, as they stand in a layer's ``repr``."""
+        parts = [f"kernel_size={self.kernel}"]
+        if self.stride != default_stride:
+            parts.append(f"stride={self.stride}")
+        if self.padding != ((0, 0), (0, 0)):
+            parts.append(f"padding={self.padding}")
+        if self.dilation != (1, 1):
+            parts.append(f"dilation={self.dilation}")
+        if self.ceil_mode:
+            parts.append("ceil_mode=True")
+        return parts
+
     @property
     def area(self) -> int:
         """Elements in one window."""

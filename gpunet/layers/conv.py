@@ -90,14 +90,7 @@ class Conv2d(Module):
 
     def describe(self) -> str:
         """The settings that differ from the defaults, after the sizes."""
-        window = self.window
-        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={window.kernel}"]
-        if window.stride != (1, 1):
-            parts.append(f"stride={window.stride}")
-        if window.padding != ((0, 0), (0, 0)):
-            parts.append(f"padding={window.padding}")
-        if window.dilation != (1, 1):
-            parts.append(f"dilation={window.dilation}")
+        parts = [f"{self.in_channels}, {self.out_channels}", *self.window.settings()]
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
         if self.bias is None:

@@ -112,18 +112,11 @@ class ConvTranspose2d(Module):
 
     def describe(self) -> str:
         """The settings that differ from the defaults, after the sizes."""
-        window = self.window
-        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={window.kernel}"]
-        if window.stride != (1, 1):
-            parts.append(f"stride={window.stride}")
-        if window.padding != ((0, 0), (0, 0)):
-            parts.append(f"padding={window.padding}")
+        parts = [f"{self.in_channels}, {self.out_channels}", *self.window.settings()]
         if self.output_padding != (0, 0):
             parts.append(f"output_padding={self.output_padding}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
         if self.bias is None:
             parts.append("bias=False")
-        if window.dilation != (1, 1):
-            parts.append(f"dilation={window.dilation}")
         return ", ".join(parts)

@@ -33,14 +33,4 @@ class WindowPooling(Module):
 
     def describe(self) -> str:
         """The window's settings that differ from the defaults, after its kernel."""
-        window = self.window
-        parts = [f"kernel_size={window.kernel}"]
-        if window.stride != window.kernel:
-            parts.append(f"stride={window.stride}")
-        if window.padding != ((0, 0), (0, 0)):
-            parts.append(f"padding={window.padding}")
-        if window.dilation != (1, 1):
-            parts.append(f"dilation={window.dilation}")
-        if window.ceil_mode:
-            parts.append("ceil_mode=True")
-        return ", ".join(parts)
+        return ", ".join(self.window.settings(default_stride=self.window.kernel))

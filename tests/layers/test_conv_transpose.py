@@ -61,7 +61,7 @@ def test_text_and_operations() -> None:
     layer = gn.ConvTranspose2d(4, 6, 3, 2, 1, 1, 2, bias=False, dilation=2)
     assert repr(layer) == (
         "ConvTranspose2d(4, 6, kernel_size=(3, 3), stride=(2, 2), padding=((1, 1), (1, 1)), "
-        "output_padding=(1, 1), groups=2, bias=False, dilation=(2, 2))"
+        "dilation=(2, 2), output_padding=(1, 1), groups=2, bias=False)"
     )
     assert layer.operations((4, 5, 5), layer.output_shape((4, 5, 5))) == 2 * 25 * 4 * 3 * 9
 
