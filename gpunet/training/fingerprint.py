@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gpunet.data.loader import DataLoader
+
 if TYPE_CHECKING:
     from gpunet.training.trainer import Trainer
 
@@ -21,9 +23,24 @@ def described(trainer: Trainer) -> dict[str, Any]:
         "schedule": None if trainer.schedule is None else _schedule(trainer.schedule),
         "schedule_every": trainer.schedule_every,
         "seed": trainer.seed,
-        "augment": None if trainer.augment is None else _shown(trainer.augment),
         "max_grad_norm": trainer.max_grad_norm,
         "early_stopping": trainer.early_stopping,
+    }
+
+
+def described_data(loader: DataLoader) -> dict[str, Any]:
+    """What of the training data decides the numbers, its pixels aside, fit for JSON."""
+    dataset = loader.dataset
+    return {
+        "name": dataset.name,
+        "samples": len(dataset),
+        "sample_shape": list(dataset.sample_shape),
+        "batch_size": loader.batch_size,
+        "shuffle": loader.shuffle,
+        "seed": loader.seed,
+        "drop_last": loader.drop_last,
+        "normalize": loader.normalize,
+        "augment": None if loader.augment is None else _shown(loader.augment),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpunet.data.dataset import Dataset
 from gpunet.data.loader import DataLoader
@@ -30,6 +31,14 @@ def as_dataset(data: Data, what: str) -> Dataset:
     if len(data) == 0:
         raise DataError(f"{what}: the dataset is empty, wanted at least one image.")
     return data
+
+
+def normalisation_of(loader: DataLoader) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(C,) mean and (C,) std that the loader's images are normalised with."""
+    if loader.normalize:
+        return loader.dataset.mean, loader.dataset.std
+    channels = loader.dataset.sample_shape[0]
+    return np.zeros(channels), np.ones(channels)
 
 
 def like_training(dataset: Dataset, mean: Any, std: Any) -> Dataset:

@@ -18,9 +18,9 @@ from gpunet.optimizers import Optimizer, clip_grad_norm
 from gpunet.state import Array
 from gpunet.training.callbacks import Callback
 from gpunet.training.evaluation import Evaluation, Loss, evaluate, predict
-from gpunet.training.fingerprint import described
+from gpunet.training.fingerprint import described, described_data
 from gpunet.training.history import History, Record
-from gpunet.training.inputs import Data, as_dataset, like_training
+from gpunet.training.inputs import Data, as_dataset, like_training, normalisation_of
 from gpunet.training.interruption import Interruption, TrainingInterrupted, watch
 from gpunet.training.non_finite import ADVICE, first_non_finite, require_finite_weights
 from gpunet.training.position import Position
@@ -141,10 +141,10 @@ class Trainer:
         if resume and self.recorder is None:
             raise StateError("fit: resume=True continues the run in run_dir, and this Trainer has none.")
         loader = self._loader(train)
-        self.normalisation = (loader.dataset.mean, loader.dataset.std)
+        self.normalisation = normalisation_of(loader)
         held_out = None if validation is None else self._like_training(as_dataset(validation, "validation"))
         self.class_names, self.sample_shape = loader.dataset.class_names, loader.dataset.sample_shape
-        self.settings["data"] = _data_settings(loader)
+        self.settings["data"] = described_data(loader)
         with contextlib.closing(loader.batches(0)) as batches:
             self.net.output_shape(tuple(next(batches)[0].shape[1:]))  # before a folder is made for what cannot run
         self.position, self.stop_training = Position(), False
@@ -310,15 +310,3 @@ class Trainer:
 
 def _count_or_none(value: int | None, name: str) -> int | None:
     return None if value is None else as_integer(value, f"Trainer: {name}", 1)
-
-
-def _data_settings(loader: DataLoader) -> dict[str, Any]:
-    return {
-        "name": loader.dataset.name,
-        "samples": len(loader.dataset),
-        "sample_shape": list(loader.dataset.sample_shape),
-        "batch_size": loader.batch_size,
-        "shuffle": loader.shuffle,
-        "seed": loader.seed,
-        "drop_last": loader.drop_last,
-    }
