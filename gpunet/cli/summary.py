@@ -12,13 +12,24 @@ from gpunet.training.memory import MemoryEstimate, estimate_memory
 HELP = "layers, shapes, parameters and memory of a model"
 EXAMPLE = "gpunet summary resnet20 --data cifar10 --batch-size 128"
 
-# What of the published sets need not be read to be known: (channels, rows, columns), classes.
+# What of the data sets need not be read to be known: (channels, rows, columns), classes.
 _KNOWN = {
     "digits": ((1, 28, 28), 10),
     "mnist": ((1, 28, 28), 10),
     "fashion-mnist": ((1, 28, 28), 10),
     "cifar10": ((3, 32, 32), 10),
     "cifar100": ((3, 32, 32), 100),
+    "imagenet": ((3, 224, 224), 1000),
+}
+# What a model was made for; those not named here, for ImageNet.
+_DATA_OF = {
+    "seed_network": "digits",
+    "lenet": "digits",
+    "compact_resnet": "fashion-mnist",
+    "vgg_cifar": "cifar10",
+    "resnet20": "cifar10",
+    "resnet32": "cifar10",
+    "resnet56": "cifar10",
 }
 _REMEMBERED = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 1}  # arrays for each parameter
 
@@ -26,8 +37,12 @@ _REMEMBERED = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 1}  # arrays for each
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     parser.add_argument("model", metavar="MODEL", type=model_name, help=", ".join(models.names()))
-    parser.add_argument("--data", choices=list(_KNOWN), help="take shape and classes of this data set")
-    parser.add_argument("--image-size", type=size, help="28, or rows and columns: 28x32 (default: of the model's data)")
+    parser.add_argument(
+        "--data",
+        choices=list(_KNOWN),
+        help="take shape and classes of this data set (default: what the model was made for)",
+    )
+    parser.add_argument("--image-size", type=size, help="28, or rows and columns: 28x32")
     parser.add_argument("--channels", type=number_of_at_least(1), help="1 for grey, 3 for colours")
     parser.add_argument("--classes", type=number_of_at_least(1), help="how many classes to tell apart")
     parser.add_argument("--batch-size", type=number_of_at_least(1), default=64, help="for the memory (default 64)")
@@ -38,19 +53,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the table and the estimate."""
-    shape, classes = _KNOWN[arguments.data or "digits"]
+    shape, classes = _KNOWN[arguments.data or _DATA_OF.get(arguments.model, "imagenet")]
     channels = arguments.channels or shape[0]
     rows, columns = arguments.image_size or shape[1:]
-    options = dict(arguments.assignments)
+    options = {"num_classes": arguments.classes or classes, "in_channels": channels, **dict(arguments.assignments)}
     try:
-        net = models.create(
-            arguments.model,
-            num_classes=arguments.classes or classes,
-            in_channels=channels,
-            image_size=(rows, columns),
-            **options,
-        )
-    except TypeError as error:
+        net = models.create(arguments.model, image_size=(rows, columns), **options)
+    except TypeError as error:  # such as a number where the model wants a list
         raise DataError(f"{arguments.model}: {error}") from None
     input_shape = (channels, rows, columns)
     print(f"{arguments.model} on images of {channels} x {rows} x {columns}\n")

@@ -64,3 +64,10 @@ def test_options_that_do_not_fit_the_model(capsys: pytest.CaptureFixture[str]) -
         captured = capsys.readouterr()
         assert said in captured.err
         assert len(captured.err.splitlines()) == 1
+
+
+def test_a_model_is_shown_for_what_it_was_made_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "resnet20 on images of 3 x 32 x 32" in shown(capsys, "resnet20", "--batch-size", "1")
+    text = shown(capsys, "resnet18", "--image-size", "32")
+    assert "resnet18 on images of 3 x 32 x 32" in text
+    assert "11,689,512" in text  # as published, with 1000 classes
