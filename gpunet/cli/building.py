@@ -29,16 +29,27 @@ def build_data(settings: Settings) -> tuple[Dataset, Dataset]:
 
 
 def build_net(settings: Settings, sample_shape: tuple[int, int, int], num_classes: int) -> Module:
-    """The model, with its first weights, on its backend."""
+    """The model, with its first weights, on its backend.
+
+    Raises:
+        DataError: the model or one of its options is unknown, given already, or of a wrong kind.
+        ShapeError: the images are too small for the model.
+    """
     channels, rows, columns = sample_shape
-    net = models.create(
-        settings["model"],
-        num_classes=num_classes,
-        in_channels=channels,
-        image_size=(rows, columns),
-        seed=settings["seed"],
-        **settings.get("model_options", {}),
-    )
+    given = {
+        "num_classes": num_classes,
+        "in_channels": channels,
+        "image_size": (rows, columns),
+        "seed": settings["seed"],
+    }
+    options = settings.get("model_options", {})
+    for name in options:
+        if name in given:
+            raise DataError(f"model_options: {name} follows from the data and from seed. Leave it out.")
+    try:
+        net = models.create(settings["model"], **given, **options)
+    except TypeError as error:  # such as a number where the model wants a list
+        raise DataError(f"model_options: {options} do not suit {settings['model']}: {error}.") from error
     net.to(settings["backend"])
     net.precision = settings["precision"]
     return net
@@ -78,7 +89,8 @@ def build_schedule(settings: Settings, optimizer: Optimizer, batches: int) -> tu
         return OneCycleLR(optimizer, max_lr=max_lr, total_steps=steps, **options), every
     warmup = round(options.pop("warmup") * (batches if every == "batch" else 1))
     if warmup >= steps:
-        raise DataError(f"schedule: {warmup} {every}s of warm-up do not fit a training of {steps}. Lower warmup.")
+        unit = "batches" if every == "batch" else "epochs"
+        raise DataError(f"schedule: {warmup} {unit} of warm-up do not fit a training of {steps}. Lower warmup.")
     parts: list[Any] = []
     if warmup:
         parts.append(LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup))
@@ -104,7 +116,7 @@ def build_trainer(settings: Settings, train: Dataset, net: Module, run_dir: Any,
     optimizer = build_optimizer(settings, net)
     size = settings["batch_size"]
     batches = len(train) // size if settings["drop_last"] else math.ceil(len(train) / size)
-    schedule, every = build_schedule(settings, optimizer, batches)
+    schedule, every = build_schedule(settings, optimizer, max(batches, 1))  # that there is none, the loader says
     return Trainer(
         net,
         optimizer,

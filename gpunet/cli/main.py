@@ -43,9 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit status: 0 success, 1 a failure, 2 wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
-        arguments = build_parser().parse_args(argv)
+        return _run(build_parser().parse_args(argv))
     except SystemExit as error:  # after --help, --version or wrong usage, which argparse has printed
         return error.code if isinstance(error.code, int) else FAILED
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         status: int = COMMANDS[arguments.command].run(arguments)
         sys.stdout.flush()

@@ -19,7 +19,8 @@ class Parser(argparse.ArgumentParser):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             parser = getattr(parsed, "parser", self)
-            parser.error(f"unknown {_what(unknown[0])} {unknown[0]!r}.{nearest_to(unknown[0], parser._words())}")
+            nearest = nearest_to(unknown[0].partition("=")[0], parser._words())
+            parser.error(f"unknown {_what(unknown[0])} {unknown[0]!r}.{nearest}")
         return parsed
 
     def error(self, message: str) -> NoReturn:

@@ -10,6 +10,7 @@ training after the batch under way and keeps all of it; --resume goes on bit for
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import time
 from pathlib import Path
@@ -31,6 +32,7 @@ from gpunet.cli.settings import (
     say,
 )
 from gpunet.errors import CheckpointError, DataError
+from gpunet.layers.module import Module
 from gpunet.training.fingerprint import differences
 from gpunet.training.interruption import TrainingInterrupted
 from gpunet.training.run_directory import RunDirectory
@@ -85,7 +87,24 @@ def run(arguments: argparse.Namespace) -> int:
     train_set, test_set = build_data(settings)
     net = build_net(settings, train_set.sample_shape, train_set.num_classes)
     net.output_shape(train_set.sample_shape)  # before a folder is made for what cannot run
-    run_dir = Path(arguments.run_dir) if arguments.run_dir else _new_folder(settings)
+    if arguments.run_dir is not None:
+        return _train(arguments, settings, train_set, test_set, net, Path(arguments.run_dir))
+    run_dir = _new_folder(settings)
+    try:
+        return _train(arguments, settings, train_set, test_set, net, run_dir)
+    finally:
+        with contextlib.suppress(OSError):
+            run_dir.rmdir()  # which an empty folder alone allows: nothing came of this run
+
+
+def _train(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    train_set: data.Dataset,
+    test_set: data.Dataset,
+    net: Module,
+    run_dir: Path,
+) -> int:
     trainer = build_trainer(settings, train_set, net, run_dir, progress=not arguments.quiet)
     parameters = sum(parameter.value.size for parameter in net.parameters())
     say(
@@ -132,8 +151,6 @@ def _given(arguments: argparse.Namespace) -> Settings:
             values[table_name][name] = value
         else:
             values[key] = value
-    if "data" in values and values["data"] not in data.names() and Path(values["data"]).exists():
-        values["data"] = str(Path(values["data"]).resolve())  # a run must find its data from any folder
     return values
 
 
@@ -154,14 +171,25 @@ def _fresh(arguments: argparse.Namespace, given: Settings) -> Settings:
     else:
         names = completed(checked({key: given[key] for key in ("model", "data") if key in given}, "the options"))
         below = recipe_for(names["model"], names["data"])
-    return completed(_over(below, given))
+    return _located(completed(_over(below, given)))
+
+
+def _located(settings: Settings) -> Settings:
+    """``settings`` with absolute paths: a run must find its data from any folder."""
+    place = Path(settings["data"])
+    if settings["data"] not in data.names() and place.exists():
+        settings["data"] = str(place.resolve())
+    options = settings.get("data_options", {})
+    if "path" in options:
+        settings["data_options"] = {**options, "path": str(Path(options["path"]).expanduser().resolve())}
+    return settings
 
 
 def _resumed(arguments: argparse.Namespace, given: Settings, stored: Path) -> Settings:
     """The settings of the run that goes on; what was given now must not contradict them."""
-    before = completed(checked(read_toml(stored), str(stored)))
+    before = _located(completed(checked(read_toml(stored), str(stored))))
     above = read_settings(arguments.config) if arguments.config is not None else {}
-    now = completed(_over(overridden(before, above), given))
+    now = _located(completed(_over(overridden(before, above), given)))
     free = [*_FREE]
     if before["schedule"]["name"] not in FITTED_TO_LENGTH:
         free.append("epochs")

@@ -53,7 +53,7 @@ def disk_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 def gpunet(capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command: ``gpunet("train", "--epochs", 1)``."""
     with contextlib.redirect_stderr(io.StringIO()):
-        select.select("auto")  # which says what it took, once a process: not in the middle of a test
+        select("auto")  # which says what it took, once a process: not in the middle of a test
 
     def run(*words: object) -> Outcome:
         capsys.readouterr()

@@ -37,10 +37,10 @@ def test_lenet_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_memory_follows_batch_and_optimizer(capsys: pytest.CaptureFixture[str]) -> None:
-    small = shown(capsys, "lenet", "--batch-size", "10")
+    small = shown(capsys, "lenet", "--batch-size", "100")
     large = shown(capsys, "lenet", "--batch-size", "1000", "--optimizer", "adam")
     kept = "kept for the backward pass"
-    assert mebibytes(large, kept) == pytest.approx(100 * mebibytes(small, kept), rel=0.1)
+    assert mebibytes(large, kept) == pytest.approx(10 * mebibytes(small, kept), abs=0.6)
     assert mebibytes(large, "remembered by adam") == pytest.approx(2 * mebibytes(large, "gradients"), abs=0.11)
 
 
