@@ -14,6 +14,7 @@ from tiny_training import stripes
 
 from gpunet.backends import select
 from gpunet.cli import main
+from gpunet.training import run_directory
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,18 @@ Command = Callable[..., Outcome]
 @pytest.fixture(autouse=True)
 def disk_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def curves_are_drawn() -> None:
+    """Asked for by the tests that want curves.png."""
+
+
+@pytest.fixture(autouse=True)
+def matplotlib_is_not_waited_for(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than the training of these tests."""
+    if "curves_are_drawn" not in request.fixturenames:
+        monkeypatch.setattr(run_directory, "draw_curves", lambda history: None)
 
 
 @pytest.fixture

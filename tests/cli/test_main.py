@@ -146,3 +146,9 @@ def test_module_passes_the_exit_status_on(tmp_path: Path) -> None:
     assert err == (
         f"gpunet evaluate: error: {tmp_path / 'none'}: there is no such folder, wanted a run of `gpunet train`.\n"
     )
+
+
+def test_a_model_option_of_a_wrong_kind(gpunet) -> None:
+    error = gpunet("summary", "compact_resnet", "--set", "widths=5").error
+    assert error.startswith("gpunet summary: error: compact_resnet: ")
+    assert "len()" in error

@@ -45,6 +45,12 @@ def test_a_run_and_its_folder(gpunet, tiny: list[str], tmp_path: Path) -> None:
     assert lines[4] == (f"best epoch {best['epoch']}: {100 * best['validation_accuracy']:.2f} % (best.safetensors)")
 
 
+def test_curves_are_drawn(gpunet, tiny: list[str], tmp_path: Path, curves_are_drawn: None) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib, of the extra [plot], is not installed")
+    assert gpunet(*tiny, "--run-dir", tmp_path / "run", "--quiet").status == 0
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_quiet_shows_no_epochs(gpunet, tiny: list[str], tmp_path: Path) -> None:
     outcome = gpunet(*tiny, "--run-dir", tmp_path / "run", "--quiet")
     assert "epoch 1/2" not in outcome.err
