@@ -24,7 +24,8 @@ def as_dataset(data: Data, what: str) -> Dataset:
         data = data.dataset
     if isinstance(data, tuple) and len(data) == 2:
         images, labels = data
-        count = int(np.max(labels)) + 1 if np.size(labels) and np.asarray(labels).dtype.kind in "iu" else 0
+        # Labels that are no integers are refused by Dataset, in its own words.
+        count = max(1, int(np.max(labels)) + 1) if np.size(labels) and np.asarray(labels).dtype.kind in "iu" else 1
         data = Dataset(images, labels, tuple(str(label) for label in range(count)), name=what)
     if not isinstance(data, Dataset):
         raise DataError(f"{what}: got a {type(data).__name__}, wanted a Dataset, a DataLoader or (images, labels).")

@@ -54,10 +54,10 @@ class Progress:
         self._samples += samples
         self._trained_at = time.perf_counter()
         if self._bar is not None:
+            self._bar.update(samples)
             if self._trained_at - self._figures_at >= _SECONDS_BETWEEN_FIGURES and metrics.samples:
                 self._figures_at = self._trained_at
-                self._bar.set_postfix_str(_figures("", metrics.loss, metrics.accuracy), refresh=False)
-            self._bar.update(samples)
+                self._bar.set_postfix_str(_figures("", metrics.loss, metrics.accuracy))
 
     def end_epoch(self, record: Record) -> None:
         """The epoch is done and validated."""
