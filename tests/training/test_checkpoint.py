@@ -134,15 +134,15 @@ def test_a_flipped_byte_anywhere_never_gives_other_weights(saved: Path) -> None:
     content, accepted = saved.read_bytes(), 0
     for place in [*range(60), *range(60, len(content), 53), len(content) - 1]:
         saved.write_bytes(content[:place] + bytes([content[place] ^ 0x20]) + content[place + 1 :])
-        net = small_net(seed=3)
+        net, refusal = small_net(seed=3), ""
         try:
             gn.load_weights(net, saved)
         except gn.CheckpointError as error:
-            assert saved.name in str(error)
-            assert same(net.state_dict(), small_net(seed=3).state_dict())
-        else:
-            accepted += 1  # the flip was in the name of the metadata, without which the file is PyTorch's
-            assert same(net.state_dict(), small_net(seed=1).state_dict())
+            refusal = str(error)
+        # Without a refusal, the flip was in the name of the metadata, without which the file is PyTorch's.
+        accepted += not refusal
+        assert saved.name in refusal or not refusal
+        assert same(net.state_dict(), small_net(seed=3 if refusal else 1).state_dict())
     assert accepted < 10
 
 
