@@ -31,7 +31,7 @@ def check_inputs(module: Module, inputs: tuple[Array, ...]) -> None:
                 f"Convert one of them: x.astype('{wanted}') or net.astype('{x.dtype}')."
             )
     # Containers are passed over: their layers check for themselves, and know their own names.
-    if module._overrides_output_shape() and not any(True for _ in module.children()):
+    if module.knows_output_shape and not any(True for _ in module.children()):
         module.output_shape(*(tuple(x.shape[1:]) for x in inputs))
 
 
@@ -44,7 +44,7 @@ def check_outputs(module: Module, inputs: tuple[Array, ...], outputs: tuple[Arra
     for y in outputs:
         if not module.backend.owns(y):
             raise BackendError(f"compute returned a {type(y).__name__}, wanted an array of {module.backend.name!r}.")
-    if module._overrides_output_shape():
+    if module.knows_output_shape:
         promised = module.output_shape(*(tuple(x.shape[1:]) for x in inputs))
         got = tuple(tuple(y.shape[1:]) for y in outputs)
         if got != (tuple(promised) if len(outputs) > 1 else (tuple(promised),)):

@@ -190,8 +190,10 @@ class Module(ModuleTree):
         """How errors call this layer: its class, and its path in the net of the last forward."""
         return f"{type(self).__name__} '{self._name}'" if self._name else type(self).__name__
 
-    def _overrides_output_shape(self) -> bool:
-        return type(self).output_shape is not Module.output_shape
+    @property
+    def knows_output_shape(self) -> bool:
+        """Whether this module and all below it write their own `output_shape`, so that it computes nothing."""
+        return all(type(module).output_shape is not Module.output_shape for _, module in self.named_modules())
 
     def _name_modules(self) -> None:
         """Tell each module its path below the outermost module, which is the one that is called by the user."""

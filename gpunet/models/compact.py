@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gpunet import random
 from gpunet.errors import ShapeError
+from gpunet.geometry import as_int
 from gpunet.layers import (
     AdaptiveAvgPool2d,
     Add,
@@ -54,7 +55,7 @@ def compact_resnet(
         net: dict[str, Sequential | MaxPool2d | AdaptiveAvgPool2d | Flatten | Linear] = {}
         channels = in_channels
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
-            residuals = [Add(_convolution(width, width), Identity()) for _ in range(count)]
+            residuals = [Add(_convolution(width, width), Identity()) for _ in range(as_int(count, "blocks", 0))]
             net[f"stage{stage}"] = Sequential(_convolution(channels, width), *residuals)
             if stage < len(widths):
                 net[f"pool{stage}"] = MaxPool2d(2)

@@ -145,8 +145,9 @@ class Trainer:
         held_out = None if validation is None else self._like_training(as_dataset(validation, "validation"))
         self.class_names, self.sample_shape = loader.dataset.class_names, loader.dataset.sample_shape
         self.settings["data"] = described_data(loader)
-        with contextlib.closing(loader.batches(0)) as batches:
-            self.net.output_shape(tuple(next(batches)[0].shape[1:]))  # before a folder is made for what cannot run
+        if self.net.knows_output_shape:  # before a folder is made for what cannot run
+            with contextlib.closing(loader.batches(0)) as batches:
+                self.net.output_shape(tuple(next(batches)[0].shape[1:]))
         self.position, self.stop_training = Position(), False
         with contextlib.ExitStack() as stack, np.errstate(all="ignore"):  # finiteness is checked here, by name
             if self.recorder is not None:

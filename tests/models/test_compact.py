@@ -40,6 +40,11 @@ def test_widths_and_blocks_must_be_equally_long(widths, blocks):
         compact_resnet(widths=widths, blocks=blocks)
 
 
+def test_a_stage_has_no_negative_number_of_blocks():
+    with pytest.raises(gn.ShapeError, match="blocks must be at least 0, got -1"):
+        compact_resnet(blocks=(-1, 1, 1))
+
+
 def test_its_gradients_are_right():
     net = compact_resnet(widths=(3, 4), blocks=(0, 1), num_classes=3, seed=0)
     gn.gradient_check(net, np.random.default_rng(0).standard_normal((4, 1, 8, 8)))

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gpunet.backends.numpy.parallel import single_threaded_blas
 from gpunet.backends.numpy.windows import Floats
 
 
 def sum_of_squares(arrays: Sequence[Floats]) -> Floats:
-    """See `Backend.sum_of_squares`."""
-    total = sum((np.vdot(array, array) for array in arrays), start=np.float32(0) if not arrays else 0)
+    """See `Backend.sum_of_squares`. One BLAS thread: the order of the additions must not depend on their number."""
+    with single_threaded_blas():
+        total = sum((np.vdot(array, array) for array in arrays), start=np.float32(0) if not arrays else 0)
     return np.asarray(total)
 
 

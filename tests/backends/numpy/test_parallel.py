@@ -160,3 +160,16 @@ def test_a_training_step_gives_the_same_bits_on_any_number_of_threads(threads):
         threads(count)
         results.append([array.tobytes() for array in step()])
     assert results[0] == results[1] == results[2]
+
+
+def test_a_sum_of_squares_uses_one_blas_thread(threads, monkeypatch):
+    threads(2)
+    inside, vdot = [], np.vdot
+
+    def watched(*arrays):
+        inside.extend(blas_threads())
+        return vdot(*arrays)
+
+    monkeypatch.setattr(np, "vdot", watched)
+    gn.Sequential().backend.sum_of_squares([np.ones(3), np.ones(2)])
+    assert set(inside) == {1}
