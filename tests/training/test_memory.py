@@ -35,3 +35,16 @@ def test_more_images_need_more_and_the_net_is_left_as_it_was() -> None:
     assert large.parameters == small.parameters
     assert all(np.array_equal(before[name], array) for name, array in net.state_dict().items())
     assert all(module._context is None for _, module in net.named_modules())
+
+
+def test_what_a_layer_keeps_in_lists_and_tables_counts_once() -> None:
+    class Keeps(gn.Module):
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            twice = 2 * x
+            context.save({"twice": twice, "views": [twice[:1], twice.reshape(-1)]}, (x, 3), None)
+            return twice
+
+        def differentiate(self, context: gn.Context, grad_y: np.ndarray) -> np.ndarray:
+            return 2 * grad_y
+
+    assert estimate_memory(Keeps(), (1, 4, 4), batch_size=10).kept == 10 * 4 * 2 * 16

@@ -105,6 +105,28 @@ def test_datasets_loaders_and_arrays_are_one_thing() -> None:
     assert histories[0] == histories[1] == histories[2]
 
 
+def test_a_loader_serves_as_validation_and_may_leave_images_as_they_are() -> None:
+    train, test = stripes(), stripes(15, seed=1)
+    one = trainer()
+    plain = gn.DataLoader(train, batch_size=8, shuffle=True, normalize=False)
+    history = one.fit(plain, 1, validation=gn.DataLoader(test, batch_size=5))
+    outputs = one.net(test.images.astype(np.float32) / np.float32(255))  # neither is normalised
+    value, _ = gn.CrossEntropyLoss()(outputs, test.labels)
+    assert history.last["validation_loss"] == pytest.approx(float(value), rel=1e-5)
+    np.testing.assert_allclose(one.predict(test.images), outputs, rtol=1e-5, atol=1e-5)
+
+
+def test_long_evaluations_read_their_losses_in_portions() -> None:
+    one = trainer()
+    one.fit(stripes(), 1)
+    test = stripes(200, seed=1)
+    one.batch_size = 2  # 100 batches
+    parts = one.evaluate(test)
+    one.batch_size = 200
+    assert parts.loss == pytest.approx(one.evaluate(test).loss, rel=1e-5)
+    assert parts.samples == 200
+
+
 def test_float64_nets_get_float64_images() -> None:
     history = trainer(small_net().astype("float64")).fit(stripes(), 1, validation=stripes(6))
     assert history.last["train_loss"] == pytest.approx(trainer().fit(stripes(), 1).last["train_loss"], rel=1e-5)
