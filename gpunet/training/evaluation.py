@@ -44,6 +44,14 @@ class Evaluation:
     class_names: tuple[str, ...]
 
     @property
+    def record(self) -> dict[str, float]:
+        """What a history says of a validation."""
+        record = {"validation_loss": self.loss}
+        if self.accuracy is not None:
+            record["validation_accuracy"] = self.accuracy
+        return record
+
+    @property
     def confusion(self) -> NDArray[np.int64]:
         """(K, K): row = true class, column = predicted class."""
         return confusion_matrix(self.outputs, self.labels, max(len(self.class_names), self.outputs.shape[1]))

@@ -32,6 +32,13 @@ class Position:
     history: History = field(default_factory=History)
     best: dict[str, Any] | None = None
 
+    def record(self, lr: float) -> Record:
+        """What the history says of the epoch that ends here, as far as training goes; ``lr`` is of its last step."""
+        record = {"epoch": self.epoch + 1, "step": self.total_steps, "lr": lr, "train_loss": self.running.loss}
+        if self.running.accuracy is not None:
+            record["train_accuracy"] = self.running.accuracy
+        return record
+
     def end_epoch(self, record: Record) -> bool:
         """Go to the start of the next epoch; whether the one that ends here was the best so far."""
         self.history.append(record)

@@ -19,7 +19,7 @@ from gpunet.state import Array
 from gpunet.training.callbacks import Callback
 from gpunet.training.evaluation import Evaluation, Loss, evaluate, predict
 from gpunet.training.fingerprint import described, described_data
-from gpunet.training.history import History, Record
+from gpunet.training.history import History
 from gpunet.training.inputs import Data, as_dataset, like_training, normalisation_of
 from gpunet.training.interruption import Interruption, TrainingInterrupted, watch
 from gpunet.training.non_finite import ADVICE, first_non_finite, require_finite_weights
@@ -112,8 +112,6 @@ class Trainer:
         """What each epoch so far achieved."""
         return self.position.history
 
-    # ---------------------------------------------------------------- public
-
     def fit(self, train: Data, epochs: int, validation: Data | None = None, resume: bool = False) -> History:
         """Train until ``epochs`` epochs are done.
 
@@ -156,7 +154,8 @@ class Trainer:
             stack.callback(self.progress.close)
             self._call("on_train_begin")
             if self.position.epoch >= epochs or self.stalled:
-                self.progress.say(f"nothing left to do: {self.position.epoch} epochs are done{self._why_stalled()}")
+                why = f", the last {self.early_stopping} without a new best" if self.stalled else ""
+                self.progress.say(f"nothing left to do: {self.position.epoch} epochs are done{why}")
             with watch(self._interruption):
                 while self.position.epoch < epochs and not self.stalled and not self.stop_training:
                     self._stop_if_asked()
@@ -230,21 +229,12 @@ class Trainer:
         here = self.position
         self._read_losses()
         require_finite_weights(self.net, f"epoch {here.epoch + 1}, after its last step")
-        record: Record = {
-            "epoch": here.epoch + 1,
-            "step": here.total_steps,
-            "lr": float(self.optimizer.param_groups[0]["lr"]),
-            "train_loss": here.running.loss,
-        }
-        if here.running.accuracy is not None:
-            record["train_accuracy"] = here.running.accuracy
+        record = here.record(float(self.optimizer.param_groups[0]["lr"]))
         if validation is not None:
             measured = evaluate(self.net, self.loss, validation, self.batch_size, before_batch=self._stop_if_asked)
             if not np.isfinite(measured.loss):
                 raise DataError(f"epoch {here.epoch + 1}: the validation loss is {measured.loss}, with finite weights.")
-            record["validation_loss"] = measured.loss
-            if measured.accuracy is not None:
-                record["validation_accuracy"] = measured.accuracy
+            record |= measured.record
         if self.schedule is not None and self.schedule_every == "epoch":
             self.schedule.step()
         self._call("on_epoch_end", here.epoch, record)
@@ -284,9 +274,6 @@ class Trainer:
         if self.recorder is not None:
             self._read_losses()
             self.recorder.save()
-
-    def _why_stalled(self) -> str:
-        return f", the last {self.early_stopping} without a new best" if self.stalled else ""
 
     def _like_training(self, dataset: Dataset) -> Dataset:
         return dataset if self.normalisation is None else like_training(dataset, *self.normalisation)
