@@ -1,7 +1,8 @@
-"""How a training shows itself: a bar on a terminal, otherwise one line an epoch."""
+"""How a training shows itself: one line an epoch and, on a terminal, a bar while the epoch runs."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -12,6 +13,7 @@ from gpunet.training.history import Record
 from gpunet.training.running_metrics import RunningMetrics
 
 _SECONDS_BETWEEN_FIGURES = 0.1
+_USUAL_WIDTH, _USUAL_HEIGHT = 100, 24
 
 
 class Progress:
@@ -20,7 +22,7 @@ class Progress:
     Args:
         shown: False shows nothing.
         stream: where to; standard error by default, so that results alone stand on standard output.
-        bar: True draws a bar, False writes lines; by default a bar on a terminal.
+        bar: whether to draw a bar while an epoch runs; by default on a terminal.
     """
 
     def __init__(self, shown: bool = True, stream: TextIO | None = None, bar: bool | None = None) -> None:
@@ -45,7 +47,8 @@ class Progress:
                 desc=self._title,
                 unit=" images",
                 unit_scale=True,
-                dynamic_ncols=True,
+                leave=False,  # a line takes its place
+                **_size(self.stream),
                 file=self.stream,
             )
 
@@ -64,13 +67,9 @@ class Progress:
         figures = _figures("", record["train_loss"], record.get("train_accuracy"))
         if "validation_loss" in record:
             figures += ", " + _figures("validation ", record["validation_loss"], record.get("validation_accuracy"))
-        if self._bar is not None:
-            self._bar.set_postfix_str(figures)
-            self.close()
-        elif self.shown:
-            training = self._trained_at - self._start  # the speed of training, without validation and checkpoints
-            speed = self._samples / training if training > 0 else 0.0
-            self.say(f"{self._title}: {figures}, {speed:,.0f} images/s, {time.perf_counter() - self._start:.1f} s")
+        training = self._trained_at - self._start  # the speed of training, without validation and checkpoints
+        speed = self._samples / training if training > 0 else 0.0
+        self.say(f"{self._title}: {figures}, {speed:,.0f} images/s, {time.perf_counter() - self._start:.1f} s")
 
     def say(self, message: str) -> None:
         """Write a line of its own."""
@@ -80,10 +79,19 @@ class Progress:
             self.stream.flush()
 
     def close(self) -> None:
-        """Leave the bar as it is and go to the next line."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _size(stream: TextIO) -> dict[str, Any]:
+    """tqdm's settings: the bar follows the terminal's size, if the terminal says one; many say 0 in containers."""
+    try:
+        known = min(os.get_terminal_size(stream.fileno())) > 0
+    except (OSError, ValueError):
+        known = False
+    return {"dynamic_ncols": True} if known else {"ncols": _USUAL_WIDTH, "nrows": _USUAL_HEIGHT}
 
 
 def _figures(prefix: str, loss: float, accuracy: float | None) -> str:

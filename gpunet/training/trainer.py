@@ -47,8 +47,8 @@ class Trainer:
         early_stopping: stop after this many epochs without a new best.
         checkpoint_every: write a checkpoint after this many batches too, not only after each epoch.
         callbacks: told of the turning points.
-        progress: True or False shows it or not; None shows it on a terminal as a bar, elsewhere as one line an epoch. A
-            `Progress` of one's own is used as it is.
+        progress: whether to show one line an epoch and, on a terminal, a bar meanwhile; None does. A `Progress` of
+            one's own is used as it is.
         config: written to config.toml instead of this trainer's own settings, by whoever can build a run from it.
         check_every: after how many batches the loss is read, to see that it is finite. Reading waits for the
             device; the default is 1 on NumPy, where it does not, and 32 elsewhere.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import os
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,23 @@ def test_on_a_terminal_there_is_a_bar_with_loss_accuracy_and_speed() -> None:
     assert shown.endswith("\n")
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (0, 90), (24, 90)])
+def test_the_bar_shows_on_terminals_that_do_not_say_their_size(rows: int, columns: int) -> None:
+    fcntl, termios, pty = (pytest.importorskip(name) for name in ("fcntl", "termios", "pty"))
+    outside, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    with os.fdopen(inside, "w") as stream:
+        progress = Progress(stream=stream)
+        progress.start_epoch(0, 1, 48, 0)
+        progress.advance(48, RunningMetrics(24.0, 12, 48))
+        progress.end_epoch(record(1, train_accuracy=0.75))
+        shown = os.read(outside, 100_000).decode()
+    os.close(outside)
+    assert "accuracy 75.00 %" in shown
+    assert "images/s" in shown
+    assert all(len(line) <= (columns if rows else 100) for line in re.split("[\r\n]+", shown))
+
+
 def test_the_figures_of_the_bar_are_not_redrawn_with_every_batch() -> None:
     stream = Terminal()
     progress = Progress(stream=stream)
@@ -105,12 +124,12 @@ def test_the_figures_of_the_bar_are_not_redrawn_with_every_batch() -> None:
     progress.close()
 
 
-def test_a_message_leaves_the_bar() -> None:
+def test_a_message_takes_the_place_of_the_bar() -> None:
     stream = Terminal()
     progress = Progress(stream=stream)
     progress.start_epoch(0, 1, 10, 0)
     progress.say("stop")
-    assert stream.getvalue().endswith("\nstop\n")
+    assert stream.getvalue().endswith(" \rstop\n")
 
 
 def test_silence() -> None:
