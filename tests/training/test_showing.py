@@ -107,7 +107,11 @@ def test_the_bar_shows_on_terminals_that_do_not_say_their_size(rows: int, column
         progress.start_epoch(0, 1, 48, 0)
         progress.advance(48, RunningMetrics(24.0, 12, 48))
         progress.end_epoch(record(1, train_accuracy=0.75))
-        shown = os.read(outside, 100_000).decode()
+        progress.say("end")
+        content = b""
+        while not content.endswith(b"end\r\n"):  # what was written arrives in pieces
+            content += os.read(outside, 100_000)
+        shown = content.decode()
     os.close(outside)
     assert "accuracy 75.00 %" in shown
     assert "images/s" in shown
