@@ -13,6 +13,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -167,29 +168,31 @@ class _Initialization:
 
 
 _initialization = _Initialization(0)
+_seeded: ContextVar[_Initialization | None] = ContextVar("seeded", default=None)  # what `seeded` put before it
 
 
 def seed(value: int) -> None:
     """Start the stream of initial weights anew: layers made after this call are a function of ``value``."""
     global _initialization
-    _initialization = _Initialization(int(value))
+    if _seeded.get() is not None:  # inside `seeded`, until its end
+        _seeded.set(_Initialization(int(value)))
+    else:
+        _initialization = _Initialization(int(value))
 
 
 @contextmanager
 def seeded(value: int | None) -> Iterator[None]:
-    """Make layers with ``value`` as seed and leave the stream outside where it was; None changes nothing."""
-    global _initialization
+    """Make layers of this thread with ``value`` as seed, leaving the stream outside as it was; None changes nothing."""
     if value is None:
         yield
         return
-    outer = _initialization
-    _initialization = _Initialization(int(value))
+    token = _seeded.set(_Initialization(int(value)))
     try:
         yield
     finally:
-        _initialization = outer
+        _seeded.reset(token)
 
 
 def initialization_stream() -> Stream:
     """The next stream for an array of initial weights."""
-    return _initialization.next_stream()
+    return (_seeded.get() or _initialization).next_stream()

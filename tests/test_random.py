@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+import gpunet as gn
 from gpunet import random
 from gpunet.errors import DataError
 from gpunet.random import Stream, philox
@@ -244,3 +246,35 @@ def test_numbers_drawn_in_portions_are_those_drawn_at_once(
     rounded = getattr(Stream(5, "weights"), draw)(count, dtype=np.float32)
     assert rounded.dtype == np.float32
     assert np.array_equal(rounded, at_once.astype(np.float32))
+
+
+def test_a_seed_belongs_to_its_thread() -> None:
+    def other() -> None:
+        weights.append(gn.Linear(3, 3).weight.value)
+
+    weights: list[np.ndarray] = []
+    with gn.random.seeded(1):
+        gn.Linear(3, 3)
+        expected = gn.Linear(3, 3).weight.value
+    with gn.random.seeded(1):
+        gn.Linear(3, 3)
+        thread = threading.Thread(target=other)  # takes nothing from this stream
+        thread.start()
+        thread.join()
+        np.testing.assert_array_equal(gn.Linear(3, 3).weight.value, expected)
+    assert not np.array_equal(weights[0], expected)
+
+
+def test_seed_inside_seeded_ends_with_it() -> None:
+    def following() -> np.ndarray:
+        return gn.random.initialization_stream().bits(4)
+
+    gn.random.seed(5)
+    expected = following()
+    gn.random.seed(5)
+    with gn.random.seeded(1):
+        gn.random.seed(2)
+        inside = following()
+    np.testing.assert_array_equal(following(), expected)
+    gn.random.seed(2)
+    np.testing.assert_array_equal(following(), inside)

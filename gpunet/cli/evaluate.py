@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     result = evaluate(
         stored.net,
-        build_loss({**settings, "label_smoothing": 0.0}),
+        build_loss(settings),
         like_training(test_set, stored.mean, stored.std),
         arguments.batch_size or settings["batch_size"],
     )

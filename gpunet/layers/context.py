@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gpunet.errors import StateError
 from gpunet.state import Array
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ class Context:
         self.output_dtypes: tuple[Any, ...] = ()
 
     def save(self, *values: Any) -> None:
-        """Keep ``values`` until the backward pass, if there will be one."""
+        """Keep ``values`` until the backward pass, if there will be one.
+
+        Raises:
+            StateError: it was called before in this pass; what was kept then would be lost.
+        """
+        if self.saved:
+            raise StateError("context.save was called twice in one forward pass. Give all values to one call.")
         if self.keep:
             self.saved = values
 

@@ -301,7 +301,7 @@ class Module(ModuleTree):
     @precision.setter
     def precision(self, value: str) -> None:
         if value not in PRECISIONS:
-            raise StateError(f"precision {value!r} is unknown: choose one of {', '.join(PRECISIONS)}.")
+            raise DataError(f"precision {value!r} is unknown: choose one of {', '.join(PRECISIONS)}.")
         for _, module in self.named_modules():
             module._precision = value
 

@@ -13,17 +13,11 @@ if TYPE_CHECKING:
 
 
 class ModuleTree:
-    """What `Module` knows of its attributes: those that are modules, parameters or buffers, or lists of them."""
+    """What `Module` knows of its attributes: modules, parameters and buffers, also in lists, tuples and dicts."""
 
     def children(self) -> Iterator[tuple[str, Module]]:
-        """(name, module) of the modules that are attributes of this one, or stand in a list of it."""
-        for name, value in list(vars(self).items()):  # a list: a forward in the loop adds attributes
-            if _is_module(value):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                for index, item in enumerate(value):
-                    if _is_module(item):
-                        yield f"{name}.{index}", item
+        """(name, module) of the modules that are attributes of this one, or stand in a list or dict of it."""
+        return ((name, value) for name, value in self._held() if _is_module(value))
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """(path, module) of this module, whose path is empty, and of all below it, depth first.
@@ -47,11 +41,17 @@ class ModuleTree:
         return visit("", cast("Module", self))
 
     def _own(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
+        return ((name, value) for name, value in self._held() if isinstance(value, kind))
+
+    def _held(self) -> Iterator[tuple[str, Any]]:
+        """(name, value) of every attribute, one level into lists, tuples and dicts."""
         for name, value in list(vars(self).items()):  # a list: a forward in the loop adds attributes
-            if isinstance(value, kind):
+            if isinstance(value, list | tuple):
+                yield from ((f"{name}.{index}", item) for index, item in enumerate(value))
+            elif isinstance(value, dict):
+                yield from ((f"{name}.{key}", item) for key, item in value.items())
+            else:
                 yield name, value
-            elif isinstance(value, list | tuple):
-                yield from ((f"{name}.{index}", item) for index, item in enumerate(value) if isinstance(item, kind))
 
     def _named(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
         for path, module in self.named_modules():

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from gpunet.data.dataset import Dataset
 from gpunet.data.loader import DataLoader
+from gpunet.layers.module import Module
 
 if TYPE_CHECKING:
     from gpunet.training.trainer import Trainer
+
+
+_IMAGES_HASHED = 2048
 
 
 def described(trainer: Trainer) -> dict[str, Any]:
@@ -28,12 +36,18 @@ def described(trainer: Trainer) -> dict[str, Any]:
     }
 
 
+def described_layers(net: Module) -> dict[str, str]:
+    """Kind and settings of each module by its path; the weights' shapes do not tell a ReLU from a Tanh."""
+    return {path: f"{type(module).__name__}({module.describe()})" for path, module in net.named_modules()}
+
+
 def described_data(loader: DataLoader) -> dict[str, Any]:
-    """What of the training data decides the numbers, its pixels aside, fit for JSON."""
+    """What of the training data decides the numbers, fit for JSON."""
     dataset = loader.dataset
     return {
         "name": dataset.name,
         "samples": len(dataset),
+        "digest": _digest(dataset),
         "sample_shape": list(dataset.sample_shape),
         "batch_size": loader.batch_size,
         "shuffle": loader.shuffle,
@@ -53,6 +67,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         for name in names
         if flat_before.get(name) != flat_now.get(name)
     )
+
+
+def _digest(dataset: Dataset) -> str:
+    """A hash of all labels and of images spread evenly over the set, so that it takes no time on a large one."""
+    chosen = np.unique(np.linspace(0, max(len(dataset) - 1, 0), min(len(dataset), _IMAGES_HASHED)).astype(np.int64))
+    digest = hashlib.sha256(dataset.labels.tobytes())
+    for index in chosen:
+        digest.update(dataset.images[index].tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _flat(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:

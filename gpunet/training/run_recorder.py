@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpunet.errors import CheckpointError
 from gpunet.training.checkpoint import Checkpoint, read_state, write_checkpoint
-from gpunet.training.fingerprint import differences
+from gpunet.training.fingerprint import described_layers, differences
 from gpunet.training.non_finite import require_finite_weights
 from gpunet.training.position import Position
 from gpunet.training.run_directory import RunDirectory
@@ -65,6 +65,7 @@ class RunRecorder:
             "optimizer": optimizer["settings"],
             "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
             "settings": trainer.settings,
+            "layers": described_layers(trainer.net),
         }
         write_checkpoint(self.run.last, Checkpoint(trainer.net.state_dict(), optimizer["arrays"], state))
 
@@ -91,6 +92,7 @@ class RunRecorder:
         try:
             trainer.net.load_state_dict(checkpoint.weights)
             try:
+                self._require_layers(state.get("layers"))
                 trainer.optimizer.load_state_dict({"arrays": checkpoint.optimizer, "settings": state.get("optimizer")})
                 if trainer.schedule is not None:
                     trainer.schedule.load_state_dict(state.get("schedule"))
@@ -100,3 +102,8 @@ class RunRecorder:
         except CheckpointError as error:
             raise CheckpointError(f"{source}: {error}") from None
         trainer.position = position
+
+    def _require_layers(self, stored: Any) -> None:
+        other = differences(stored or {}, described_layers(self.trainer.net))
+        if other:
+            raise CheckpointError(f"was written for a net of other layers: {other}. Build that net, or another folder.")

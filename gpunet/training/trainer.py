@@ -83,6 +83,13 @@ class Trainer:
         check_every: int | None = None,
     ) -> None:
         self.net, self.optimizer, self.loss, self.schedule = net, optimizer, loss, schedule
+        _require_parameters_of(net, optimizer)
+        reduction = getattr(loss, "reduction", "mean")
+        if reduction != "mean":
+            raise DataError(
+                f"Trainer: the loss has reduction={reduction!r}, wanted 'mean', which does not change with the size "
+                "of the last batch. For a sum, raise the learning rate instead."
+            )
         if schedule_every not in ("epoch", "batch"):
             raise DataError(f"Trainer: schedule_every must be 'epoch' or 'batch', got {schedule_every!r}.")
         if max_grad_norm is not None and not max_grad_norm > 0:
@@ -284,6 +291,12 @@ class Trainer:
 
     def _loader(self, train: Data) -> DataLoader:
         if isinstance(train, DataLoader):
+            for name in ("augment", "drop_last"):
+                if getattr(self, name):
+                    raise DataError(
+                        f"fit: got a DataLoader, which decides over {name} itself, and a Trainer with {name} set. "
+                        f"Give {name} to the DataLoader, or the dataset to fit."
+                    )
             return train
         return DataLoader(
             as_dataset(train, "train"),
@@ -293,6 +306,17 @@ class Trainer:
             drop_last=self.drop_last,
             augment=self.augment,
             dtype=self.net.dtype or "float32",
+        )
+
+
+def _require_parameters_of(net: Module, optimizer: Optimizer) -> None:
+    own = {id(parameter) for parameter in net.parameters()}
+    given = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    foreign = sum(id(parameter) not in own for parameter in given)
+    if foreign:
+        raise StateError(
+            f"Trainer: {foreign} of the optimizer's {len(given)} parameters do not belong to the net, so they would "
+            "never get a gradient. Make the optimizer from net.parameters(), after the last change of the net's layers."
         )
 
 

@@ -348,7 +348,7 @@ def test_precision_is_of_the_whole_net() -> None:
     assert net.precision == "fast"
     net.precision = "strict"
     assert {module.precision for _, module in net.named_modules()} == {"strict"}
-    with pytest.raises(gn.StateError, match="precision 'exact' is unknown: choose one of fast, strict"):
+    with pytest.raises(gn.DataError, match="precision 'exact' is unknown: choose one of fast, strict"):
         net.precision = "exact"
 
 
@@ -389,3 +389,36 @@ def test_text() -> None:
         "  )\n"
         ")"
     )
+
+
+class Experts(gn.Module):
+    """Keeps its layers in a dict."""
+
+    def __init__(self) -> None:
+        self.experts = {"cat": gn.Linear(3, 2), "dog": gn.Linear(3, 2)}
+
+    def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+        return context.run(self.experts["cat"], x) + context.run(self.experts["dog"], x)
+
+    def differentiate(self, context: gn.Context, grad_y: np.ndarray) -> np.ndarray:
+        return self.experts["cat"].backward(grad_y) + self.experts["dog"].backward(grad_y)
+
+
+def test_modules_in_a_dict_belong_to_the_net() -> None:
+    net = Experts()
+    assert list(net.state_dict()) == [
+        f"experts.{name}" for name in ("cat.weight", "cat.bias", "dog.weight", "dog.bias")
+    ]
+    gn.gradient_check(net.astype("float64"), np.ones((2, 3)))
+
+
+class SavesTwice(gn.Module):
+    def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+        context.save(x)
+        context.save(x, 2)
+        return x
+
+
+def test_a_second_save_would_lose_the_first() -> None:
+    with pytest.raises(gn.StateError, match=r"^SavesTwice: context\.save was called twice"):
+        SavesTwice().forward(np.ones((1, 2)), training=True)

@@ -176,6 +176,31 @@ def test_another_net_of_the_same_settings_is_refused_whole(tmp_path: Path) -> No
     assert all((before[name] == array).all() for name, array in other.state_dict().items())
 
 
+def test_another_layer_without_parameters_is_refused_whole(tmp_path: Path) -> None:
+    def net(activation: gn.Module) -> gn.Sequential:
+        return gn.Sequential(gn.Flatten(), gn.Linear(36, 8), activation, gn.Linear(8, 3))
+
+    trainer(net(gn.ReLU()), run_dir=tmp_path).fit(stripes(), 1)
+    other = net(gn.Tanh())
+    before = other.state_dict()
+    with pytest.raises(gn.CheckpointError, match=r"of other layers: 2 was ReLU\(\) and is Tanh\(\)\. Build that net"):
+        trainer(other, run_dir=tmp_path).fit(stripes(), 2, resume=True)
+    assert all((before[name] == array).all() for name, array in other.state_dict().items())
+    trainer(net(gn.ReLU()), run_dir=tmp_path).fit(stripes(), 2, resume=True)
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_other_data_of_the_same_size_is_refused(tmp_path: Path, part: str) -> None:
+    trainer(run_dir=tmp_path).fit(stripes(), 1)
+    other = stripes()
+    if part == "images":
+        other.images[-1, 0, 0, 0] ^= 1
+    else:
+        other.labels[[0, 1]] = other.labels[[1, 0]]
+    with pytest.raises(gn.CheckpointError, match=r"other settings: data\.digest was [0-9a-f]{16} and is [0-9a-f]{16}"):
+        trainer(run_dir=tmp_path).fit(other, 2, resume=True)
+
+
 def test_an_optimizer_state_that_does_not_fit_leaves_the_net_alone(tmp_path: Path) -> None:
     trainer(run_dir=tmp_path).fit(stripes(), 1)
     path = tmp_path / "last.safetensors"

@@ -397,3 +397,23 @@ def test_other_threads_may_train(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert len(found[0]) == 1
+
+
+def test_an_optimizer_of_another_net_is_refused() -> None:
+    net, other = small_net(), small_net()
+    with pytest.raises(gn.StateError, match=r"^Trainer: 6 of the optimizer's 6 parameters do not belong to the net"):
+        gn.Trainer(net, gn.SGD(other.parameters(), lr=0.1), gn.CrossEntropyLoss())
+
+
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+def test_a_loss_that_is_no_mean_is_refused(reduction: str) -> None:
+    net = small_net()
+    with pytest.raises(gn.DataError, match=f"reduction='{reduction}', wanted 'mean'"):
+        gn.Trainer(net, gn.SGD(net.parameters(), lr=0.1), gn.CrossEntropyLoss(reduction=reduction))
+
+
+@pytest.mark.parametrize("settings", [{"drop_last": True}, {"augment": lambda images, stream: images}])
+def test_what_a_loader_decides_itself_is_not_silently_ignored(settings: dict[str, Any]) -> None:
+    (name,) = settings
+    with pytest.raises(gn.DataError, match=f"a DataLoader, which decides over {name} itself"):
+        trainer(**settings).fit(gn.DataLoader(stripes(), batch_size=8), 1)
