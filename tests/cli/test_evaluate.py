@@ -14,7 +14,7 @@ from gpunet.cli import main
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     data = write_stripes(folder / "stripes")
-    words = ["--model", "seed_network", "--epochs", 3, "--batch-size", 8, "--quiet"]
+    words = ["--model", "seed_network", "--epochs", 3, "--batch-size", 8, "--set", "label_smoothing=0.1", "--quiet"]
     assert main([str(word) for word in ("train", "--data", data, "--run-dir", folder / "run", *words)]) == 0
     return folder / "run"
 
