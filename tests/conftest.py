@@ -1,6 +1,7 @@
 """What every test stands on: one thread for BLAS, no data or settings of the person who runs them, no silent skip."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 # Before NumPy is imported: several test processes share few cores, and a product must not depend on their number.
@@ -11,20 +12,45 @@ for variable in ("GPUNET_DATA", "GPUNET_BACKEND"):
     os.environ.pop(variable, None)
 
 import pytest  # noqa: E402 - after the environment is set
+from hosted_backend import install  # noqa: E402 - after the environment is set
 from hypothesis import HealthCheck, settings  # noqa: E402 - after the environment is set
+
+import gpunet  # noqa: E402 - after the environment is set
 
 # No deadline and no health check on speed: a shared machine may be slow at any moment.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # The same examples each time: a red build must be red again when someone looks into it.
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
+# Each new window is a kernel to compile.
+settings.register_profile("gpu", settings.get_profile("ci"), max_examples=20)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of every test_*_oracle.py, so that `pytest -m oracle` selects them."""
+# What `pytest -m gpu` runs beside the tests of CuPy's own: all that judges primitives, layers and training, with the
+# CuPy backend in the place of the NumPy backend.
+HOSTED = ("backends/numpy", "functional", "layers", "losses", "models", "optimizers", "training", "verify")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "gpu":
+        settings.load_profile("gpu")
+        try:
+            install()
+        except gpunet.BackendError as error:
+            raise pytest.UsageError(f"pytest -m gpu: {error}") from None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of every test_*_oracle.py, so that `pytest -m oracle` selects them, and those for `-m gpu`."""
+    hosted = [Path(__file__).parent / name for name in HOSTED]
     for item in items:
         if item.path.stem.endswith("_oracle"):
             item.add_marker(pytest.mark.oracle)
+        of_both = any(part in item.path.parents for part in hosted) and not item.get_closest_marker(
+            "numpy_only"
+        )
+        if config.option.markexpr == "gpu" and of_both:
+            item.add_marker(pytest.mark.gpu)
 
 
 # pytest-xdist forgets the modules that skip as a whole, which is what a test of an absent oracle does. The first worker
