@@ -1,0 +1,101 @@
+#include "fibers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sanitizers.h"
+
+// Saves the registers that a function must keep on the running stack and the stack's place in *rdi, then goes on where
+// rsi was saved. System V x86-64; MXCSR and the x87 control word are never changed by a kernel.
+extern "C" void gpunet_emulator_switch(void** from, void* to);
+asm(R"(
+.text
+.globl gpunet_emulator_switch
+.hidden gpunet_emulator_switch
+.type gpunet_emulator_switch, @function
+gpunet_emulator_switch:
+  endbr64
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size gpunet_emulator_switch, .-gpunet_emulator_switch
+.section .note.GNU-stack, "", @progbits
+.text
+)");
+
+namespace gpunet_emulator {
+
+void Fiber::prepare(void (*entry)()) {
+  if (stack_ == nullptr) {
+    const size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+    void* memory = mmap(nullptr, kStackBytes + guard, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (memory == MAP_FAILED) {
+      fprintf(stderr, "gpunet emulate: no memory for the stack of a CUDA thread (%zu bytes)\n", kStackBytes);
+      abort();
+    }
+    mprotect(memory, guard, PROT_NONE);
+    stack_ = (char*)memory + guard;
+  }
+  if (bounds_are_checked()) __asan_unpoison_memory_region(stack_, kStackBytes);
+  uint64_t* top = (uint64_t*)(stack_ + kStackBytes);
+  *--top = 0;  // entry is reached by `ret`: the stack is then aligned as after a call
+  *--top = (uint64_t)entry;
+  for (int saved = 0; saved < 6; saved++) *--top = 0;
+  pointer_ = top;
+  own_fake_stack_ = nullptr;
+}
+
+void Fiber::enter(void** from) {
+  if (__sanitizer_start_switch_fiber) __sanitizer_start_switch_fiber(&caller_fake_stack_, stack_, kStackBytes);
+  if (race_fiber_) {
+    race_caller_ = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(race_fiber_, kSwitchWithoutOrder);
+  }
+  gpunet_emulator_switch(from, pointer_);
+}
+
+void Fiber::begun() {
+  if (__sanitizer_finish_switch_fiber)
+    __sanitizer_finish_switch_fiber(own_fake_stack_, &caller_stack_, &caller_stack_bytes_);
+}
+
+void Fiber::leave(void* to, bool last) {
+  if (__sanitizer_start_switch_fiber)
+    __sanitizer_start_switch_fiber(last ? nullptr : &own_fake_stack_, caller_stack_, caller_stack_bytes_);
+  if (race_fiber_) __tsan_switch_to_fiber(race_caller_, kSwitchWithoutOrder);
+  gpunet_emulator_switch(&pointer_, to);
+  begun();
+}
+
+void Fiber::back() {
+  if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(caller_fake_stack_, nullptr, nullptr);
+}
+
+void Fiber::introduce(const char* name) {
+  if (!races_are_checked()) return;
+  forget_accesses(stack_, kStackBytes);
+  race_fiber_ = __tsan_create_fiber(0);
+  __tsan_set_fiber_name(race_fiber_, name);
+}
+
+void Fiber::dismiss() {
+  if (race_fiber_) __tsan_destroy_fiber(race_fiber_);
+  race_fiber_ = nullptr;
+}
+
+}  // namespace gpunet_emulator

@@ -1,0 +1,38 @@
+// A fiber: a stack of its own on which one CUDA thread runs until it waits.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace gpunet_emulator {
+
+// Of each CUDA thread; local arrays of a kernel live here. Pages that are not touched cost nothing.
+constexpr size_t kStackBytes = 256 * 1024;
+
+class Fiber {
+ public:
+  // Makes the fiber ready to run entry() from its beginning on its own, clean stack. entry never returns.
+  void prepare(void (*entry)());
+  // Leaves the calling stack, whose place is kept in *from, for the fiber.
+  void enter(void** from);
+  // Leaves the fiber for the stack that `to` names. `last`: the fiber will not be entered again.
+  void leave(void* to, bool last);
+  void begun();  // to be called first on the fiber's stack
+  void back();   // to be called by whoever entered, as soon as the fiber has left
+
+  // Names the CUDA thread to a sanitizer that tells fibers apart, and lets it go when the block has ended.
+  void introduce(const char* name);
+  void dismiss();
+
+ private:
+  char* stack_ = nullptr;  // lowest usable address; an inaccessible page stands below
+  void* pointer_ = nullptr;
+  void* race_fiber_ = nullptr;
+  void* race_caller_ = nullptr;
+  void* caller_fake_stack_ = nullptr;
+  void* own_fake_stack_ = nullptr;
+  const void* caller_stack_ = nullptr;
+  size_t caller_stack_bytes_ = 0;
+};
+
+}  // namespace gpunet_emulator
