@@ -24,17 +24,18 @@ __device__ inline index_t total_threads() { return static_cast<index_t>(gridDim.
 // The last coordinate of element `index` of an array whose last axis has `size` elements; `index` is left as the index
 // over the other axes. Called once for each axis, the last axis first. Division of 64-bit numbers takes a GPU some
 // seventy instructions, of 32-bit ones a dozen, and most arrays need no more.
-__device__ inline int pop_coordinate(index_t& index, int size) {
-  if (index <= 0xffffffffLL) {
-    const unsigned int whole = static_cast<unsigned int>(index);
-    const unsigned int quotient = whole / static_cast<unsigned int>(size);
-    index = quotient;
-    return static_cast<int>(whole - quotient * static_cast<unsigned int>(size));
+__device__ inline index_t pop_coordinate(index_t& index, index_t size) {
+  const index_t whole = index;
+  if ((whole | size) <= 0xffffffffLL) {
+    index = static_cast<unsigned int>(whole) / static_cast<unsigned int>(size);
+  } else {
+    index = whole / size;
   }
-  const index_t quotient = index / size;
-  const int coordinate = static_cast<int>(index - quotient * size);
-  index = quotient;
-  return coordinate;
+  return whole - index * size;
+}
+
+__device__ inline int pop_coordinate(index_t& index, int size) {
+  return static_cast<int>(pop_coordinate(index, static_cast<index_t>(size)));
 }
 
 __device__ inline int divide_up(int dividend, int divisor) { return (dividend + divisor - 1) / divisor; }
@@ -86,6 +87,38 @@ struct Window {
   __device__ bool has_row(int row) const { return static_cast<unsigned int>(row) < static_cast<unsigned int>(height); }
   __device__ bool has_col(int col) const { return static_cast<unsigned int>(col) < static_cast<unsigned int>(width); }
 };
+
+// Which windows lie over one row (column) of an image, and with which of their elements: starting from element 0,
+// `advance` goes to the next element, and `out` is the window that has it there, if there `is_window`. Steps are additions:
+// nothing is divided after the start.
+struct WindowsOver {
+  int out, rest;  // row + padding - element * dilation = out * stride + rest, with 0 <= rest < stride
+  int stride, out_step, rest_step;
+
+  __device__ WindowsOver(int padded_row, int stride_, int dilation) : stride(stride_) {
+    out = padded_row / stride;
+    rest = padded_row - out * stride;
+    out_step = dilation / stride;
+    rest_step = dilation - out_step * stride;
+  }
+  __device__ bool is_window(int windows) const { return rest == 0 && out >= 0 && out < windows; }
+  __device__ void advance() {
+    out -= out_step;
+    rest -= rest_step;
+    if (rest < 0) {
+      rest += stride;
+      --out;
+    }
+  }
+};
+
+__device__ inline WindowsOver windows_over_row(const Window& window, int row) {
+  return WindowsOver(row + window.top, window.stride_rows(), window.dilation_rows());
+}
+
+__device__ inline WindowsOver windows_over_col(const Window& window, int col) {
+  return WindowsOver(col + window.left, window.stride_cols(), window.dilation_cols());
+}
 
 // --------------------------------------------------------------------------------------------------------- reductions
 

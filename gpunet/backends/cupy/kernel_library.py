@@ -13,6 +13,7 @@ import numpy as np
 
 from gpunet import resources
 from gpunet.backends.cupy.arguments import Arguments, Converter
+from gpunet.backends.cupy.options import Options
 from gpunet.backends.cupy.signature import Source, parse
 from gpunet.errors import BackendError
 
@@ -22,7 +23,7 @@ MAXIMUM_BLOCK_SIZE = 1024
 
 # What REAL and ACCUMULATOR stand for; a type narrower than float would be summed in float.
 _C_TYPES = {"float32": ("float", "float"), "float64": ("double", "double")}
-_NUMPY_TYPES = {"float": np.dtype("float32"), "double": np.dtype("float64")}
+_NUMPY_TYPES: dict[str, np.dtype[Any]] = {"float": np.dtype("float32"), "double": np.dtype("float64")}
 
 DTYPES = tuple(_C_TYPES)  # that kernels are compiled for
 
@@ -71,6 +72,11 @@ def compile_options(dtype: Any, constants: Mapping[str, int] | None = None) -> t
     return ("-std=c++17", *(f"-D{define}={value}" for define, value in defines.items()))
 
 
+def accumulator_type(dtype: Any) -> np.dtype[Any]:
+    """The dtype in which kernels hold sums of elements of ``dtype``."""
+    return _NUMPY_TYPES[_C_TYPES[np.dtype(dtype).name][1]]
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Limits that replace the launches' own; for tests of kernels under odd ones."""
@@ -101,10 +107,14 @@ class KernelLibrary:
 
     Args:
         xp: the cupy module.
+
+    Attributes:
+        options: what the user has set; primitives get it with the library.
     """
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
+        self.options = Options()
         self._kernels: dict[Any, _Kernel] = {}
         self._modules: dict[Any, Any] = {}
         self._lock = threading.RLock()
