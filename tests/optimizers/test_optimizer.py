@@ -93,6 +93,7 @@ def test_frozen_parameters_and_those_without_gradient_are_passed_by(kind):
     assert equal(values(optimizer)[:2], before[:2])
 
 
+@pytest.mark.numpy_only("counts the calls of NumpyBackend")
 @pytest.mark.parametrize("kind", ALL)
 def test_few_calls_of_the_backend_a_step(kind, monkeypatch):
     calls = []

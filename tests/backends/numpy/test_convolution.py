@@ -93,6 +93,7 @@ def test_strides_of_the_arrays_do_not_matter(backend: Backend, case: Convolution
             assert_array_equal(got, reference)
 
 
+@pytest.mark.numpy_only("sets the size of NumPy's blocks")
 @pytest.mark.parametrize("block_bytes", [1, 700, 5000])
 @pytest.mark.parametrize("case", SOME, ids=str)
 def test_the_size_of_the_column_blocks_does_not_matter(
@@ -184,6 +185,7 @@ def test_nan_and_infinity_reach_exactly_the_windows_that_see_them(backend: Backe
     assert_array_equal(y[0, 0], [[np.nan, 4, 4], [4, 4, 4], [4, 4, np.inf]])
 
 
+@pytest.mark.numpy_only("an image that takes no memory here would take gigabytes on a device")
 def test_an_image_of_more_than_two_to_the_31_elements(backend: Backend) -> None:
     """Every row is the same memory, so that 2**32 elements take little of it."""
     row = np.full(65_536, 2, np.float32)

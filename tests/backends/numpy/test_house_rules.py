@@ -134,6 +134,7 @@ def test_the_bits_repeat_from_run_to_run(calls: list[Call]) -> None:
             assert [result.tobytes() for result in as_arrays(function(*arguments))] == first, function.__name__
 
 
+@pytest.mark.numpy_only("sets NumPy's threads")
 @pytest.mark.parametrize("piece_bytes", [1, 3000])
 def test_the_bits_do_not_depend_on_the_number_of_threads(
     calls: list[Call], piece_bytes: int, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,8 @@ import gpunet as gn
 from gpunet.backends.numpy import parallel
 from gpunet.errors import BackendError
 
+pytestmark = pytest.mark.numpy_only("tests NumPy's own threads")
+
 
 @pytest.fixture
 def threads(monkeypatch):

@@ -3,6 +3,8 @@ import pytest
 
 from gpunet.backends.numpy.selection import keep_where
 
+pytestmark = pytest.mark.numpy_only("tests a function of NumPy's own")
+
 SPECIAL = [0.0, -0.0, 1.5, -2.5, np.inf, -np.inf, np.nan, 5e-324, 1e308]
 
 
