@@ -46,9 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.stem.endswith("_oracle"):
             item.add_marker(pytest.mark.oracle)
-        of_both = any(part in item.path.parents for part in hosted) and not item.get_closest_marker(
-            "numpy_only"
-        )
+        of_both = any(part in item.path.parents for part in hosted) and not item.get_closest_marker("numpy_only")
         if config.option.markexpr == "gpu" and of_both:
             item.add_marker(pytest.mark.gpu)
 

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "findings.h"
+#include "run_blocks.h"
 #include "sanitizers.h"
 #include "scheduler.h"
 #include "shared_memory.h"
@@ -20,6 +22,7 @@ namespace {
 // A launch with fewer CUDA threads than this is over before other OS threads have woken up.
 constexpr uint64_t kFewestToShare = 8192;
 
+std::atomic<const Launch*> running{nullptr};
 std::mutex failure_lock;
 std::atomic<bool> has_failed{false};
 char failure_text[1200];
@@ -86,8 +89,7 @@ void work(void* argument) {
   scheduler.begin_launch(launch, *task.code);
   if (prepare_shared_memory(launch.shared_bytes, task.code->address) == nullptr) {
     char text[160];
-    snprintf(text, sizeof(text), "kernel %s asks for %zu bytes of shared memory, more than a block can have",
-             launch.kernel, launch.shared_bytes);
+    snprintf(text, sizeof(text), "%zu bytes of shared memory are more than a block can have", launch.shared_bytes);
     set_failure(text);
     return;
   }
@@ -107,6 +109,8 @@ void work(void* argument) {
 
 }  // namespace
 
+const Launch* running_launch() { return running.load(std::memory_order_relaxed); }
+
 const char* failure() { return has_failed.load() ? failure_text : nullptr; }
 
 void set_failure(const char* message) {
@@ -125,8 +129,7 @@ void Scheduler::report(const char* format, ...) {
   vsnprintf(what, sizeof(what), format, values);
   va_end(values);
   const uint3 block = context.block;
-  snprintf(text, sizeof(text), "kernel %s (%s:%d), block (%u,%u,%u): %s", launch_->kernel, launch_->file, launch_->line,
-           block.x, block.y, block.z, what);
+  snprintf(text, sizeof(text), "block (%u,%u,%u): %s", block.x, block.y, block.z, what);
   failed_ = true;
   set_failure(text);
 }
@@ -155,8 +158,8 @@ const char* run_blocks(const Launch& launch, const KernelCode& code) {
   clear_failure();
   if (threads == 0 || threads > (uint64_t)kMostThreads || blocks == 0) {
     char text[200];
-    snprintf(text, sizeof(text), "kernel %s: %llu blocks of %llu threads; a block has 1 to %d threads, a grid 1 block or more",
-             launch.kernel, (unsigned long long)blocks, (unsigned long long)threads, kMostThreads);
+    snprintf(text, sizeof(text), "%llu blocks of %llu threads: a block has 1 to %d threads, a grid 1 block or more",
+             (unsigned long long)blocks, (unsigned long long)threads, kMostThreads);
     set_failure(text);
     return failure();
   }
@@ -165,12 +168,17 @@ const char* run_blocks(const Launch& launch, const KernelCode& code) {
   const bool alone = launch.workers <= 1 || launch.schedule != 0 || blocks == 1 || threads * blocks < kFewestToShare ||
                      races_are_checked() || bounds_are_checked();
   const uint64_t portion = alone ? blocks : 1 + blocks / (16 * (uint64_t)launch.workers);
-  Task task{&launch, &code, launch.schedule ? order.data() : nullptr, BlockOrder(launch.schedule, blocks), blocks, portion};
+  const unsigned short* first_order = launch.schedule ? order.data() : nullptr;
+  Task task{&launch, &code, first_order, BlockOrder(launch.schedule, blocks), blocks, portion};
+  listen_to_sanitizers();
+  running.store(&launch);
   if (alone)
     work(&task);
   else
     Workers::of_this_process().run(launch.workers, work, &task);
   see_published((void*)&launch);
+  running.store(nullptr);
+  report_findings();
   fflush(stdout);  // what kernels printed stands before what the caller prints next
   return failure();
 }

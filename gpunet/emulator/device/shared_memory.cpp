@@ -1,8 +1,17 @@
 #include "shared_memory.h"
 
+#include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "context.h"
 #include "sanitizers.h"
@@ -12,16 +21,56 @@ namespace gpunet_emulator {
 namespace {
 
 constexpr size_t kMostBytes = 256 * 1024;  // no GPU gives a block more than 228 KB
+constexpr char kSectionPrefix[] = "gpunet_shared_";  // see __shared__ in keywords.h
 
 struct SharedMemory {
   char* arena = nullptr;
   size_t dynamic_bytes = 0;
+  std::vector<MemoryRange> arrays;  // static ones
 };
 thread_local SharedMemory memory;
 
+// Where the sections with the prefix were loaded: the file's section table, moved by where the object lies.
+std::vector<MemoryRange> read_sections(const char* path, char* base) {
+  std::vector<MemoryRange> ranges;
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat status;
+  if (file < 0 || fstat(file, &status) != 0) return ranges;
+  void* mapped = mmap(nullptr, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+  close(file);
+  if (mapped == MAP_FAILED) return ranges;
+  const char* text = (const char*)mapped;
+  const Elf64_Ehdr* header = (const Elf64_Ehdr*)text;
+  const Elf64_Shdr* sections = (const Elf64_Shdr*)(text + header->e_shoff);
+  const char* names = text + sections[header->e_shstrndx].sh_offset;
+  for (int i = 0; i < header->e_shnum; i++) {
+    const Elf64_Shdr& section = sections[i];
+    if ((section.sh_flags & SHF_ALLOC) && strncmp(names + section.sh_name, kSectionPrefix, strlen(kSectionPrefix)) == 0)
+      ranges.push_back({base + section.sh_addr, base + section.sh_addr + section.sh_size});
+  }
+  munmap(mapped, (size_t)status.st_size);
+  return ranges;
+}
+
+// Looked up at every launch: another object may have been loaded where an earlier one was.
+std::vector<MemoryRange> static_arrays(const void* code) {
+  static thread_local std::map<void*, std::pair<std::string, std::vector<MemoryRange>>> known;
+  Dl_info info;
+  if (dladdr(code, &info) == 0 || info.dli_fname == nullptr) return {};
+  auto& entry = known[info.dli_fbase];
+  if (entry.first != info.dli_fname) entry = {info.dli_fname, read_sections(info.dli_fname, (char*)info.dli_fbase)};
+  return entry.second;
+}
+
+// Not memset: a sanitizer would judge it by the bytes that it keeps unused behind each array.
+void fill(char* begin, char* end) {
+  size_t bytes = (size_t)(end - begin);
+  asm volatile("rep stosb" : "+D"(begin), "+c"(bytes) : "a"(kNeverWritten) : "memory");
+}
+
 }  // namespace
 
-char* prepare_shared_memory(size_t bytes, const void*) {
+char* prepare_shared_memory(size_t bytes, const void* code) {
   if (bytes > kMostBytes) return nullptr;
   if (memory.arena == nullptr) {
     const size_t guard = (size_t)sysconf(_SC_PAGESIZE);
@@ -32,12 +81,34 @@ char* prepare_shared_memory(size_t bytes, const void*) {
   }
   memory.dynamic_bytes = bytes;
   const size_t rounded = (bytes + 15) & ~(size_t)15;  // as aligned as the widest vector type
-  context.dynamic_shared = memory.arena + kMostBytes - rounded;
-  return context.dynamic_shared;
+  // Under the check the memory stands amid poisoned bytes, so that an access just outside is found, and survived.
+  char* begin = memory.arena + (bounds_are_checked() ? kMostBytes / 2 - rounded / 2 / 16 * 16 : kMostBytes - rounded);
+  if (bounds_are_checked()) {
+    if (bytes > kMostBytes - 4096) return nullptr;
+    __asan_poison_memory_region(memory.arena, kMostBytes);
+    __asan_unpoison_memory_region(begin, bytes);
+  }
+  context.dynamic_shared = begin;
+  memory.arrays = static_arrays(code);
+  return begin;
 }
 
 void clear_shared_memory() {
-  if (memory.dynamic_bytes) memset(context.dynamic_shared, kNeverWritten, memory.dynamic_bytes);
+  MemoryRange ranges[kMostSharedRanges];
+  const size_t count = shared_memory_ranges(ranges, kMostSharedRanges);
+  for (size_t i = 0; i < count; i++) {
+    forget_accesses(ranges[i].begin, (size_t)(ranges[i].end - ranges[i].begin));
+    fill(ranges[i].begin, ranges[i].end);
+  }
+}
+
+size_t shared_memory_ranges(MemoryRange* ranges, size_t room) {
+  size_t count = 0;
+  if (memory.dynamic_bytes != 0)
+    ranges[count++] = {context.dynamic_shared, context.dynamic_shared + memory.dynamic_bytes};
+  for (const MemoryRange& range : memory.arrays)
+    if (count < room) ranges[count++] = range;
+  return count;
 }
 
 }  // namespace gpunet_emulator

@@ -20,6 +20,8 @@ char* prepare_shared_memory(size_t bytes, const void* code);
 // Called before each block: its shared memory holds nothing, and nothing is known of earlier blocks' use of it.
 void clear_shared_memory();
 
+constexpr size_t kMostSharedRanges = 256;
+
 // The running block's static arrays (only under a check: else they are thread-local and not listed) and dynamic memory.
 size_t shared_memory_ranges(MemoryRange* ranges, size_t room);
 

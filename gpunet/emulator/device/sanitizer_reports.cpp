@@ -1,0 +1,120 @@
+// Turns what AddressSanitizer and ThreadSanitizer find into findings.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "context.h"
+#include "findings.h"
+#include "launch.h"
+#include "run_blocks.h"
+#include "sanitizers.h"
+
+extern "C" {
+#define GPUNET_WEAK __attribute__((weak))
+int __tsan_get_report_data(void* report, const char** description, int* count, int* stacks, int* accesses,
+                           int* locations, int* mutexes, int* threads, int* unique_threads, void** sleep_trace,
+                           unsigned long trace_size) GPUNET_WEAK;
+int __tsan_get_report_mop(void* report, unsigned long index, int* thread, void** address, int* size, int* write,
+                          int* atomic, void** trace, unsigned long trace_size) GPUNET_WEAK;
+int __tsan_get_report_thread(void* report, unsigned long index, int* thread, unsigned long* os_id, int* running,
+                             const char** name, int* parent, void** trace, unsigned long trace_size) GPUNET_WEAK;
+#undef GPUNET_WEAK
+// ThreadSanitizer calls this for every race; its own, empty one gives way to a library that is preloaded before it.
+__attribute__((visibility("default"))) void __tsan_on_report(void* report);
+}
+
+namespace gpunet_emulator {
+
+namespace {
+
+constexpr int kMostFrames = 16;
+
+Finding finding_of(const char* check) {
+  Finding finding;
+  finding.check = check;
+  if (const Launch* launch = running_launch()) {
+    finding.kernel = launch->kernel;
+    finding.file = launch->file;
+    finding.line = launch->line;
+  }
+  return finding;
+}
+
+// A fiber's name says which CUDA thread it is; ThreadSanitizer knows no more of it.
+bool read_place(const char* name, Access& access) {
+  uint3 &b = access.block, &t = access.thread;
+  return name != nullptr && sscanf(name, "block (%u,%u,%u) thread (%u,%u,%u)", &b.x, &b.y, &b.z, &t.x, &t.y, &t.z) == 6;
+}
+
+void bounds_found(const char* report) {
+  Finding finding = finding_of("bounds");
+  const char* description = __asan_get_report_description();
+  finding.message = std::string("access outside of an array (") + (description ? description : "unknown") + ")";
+  Access access;
+  const size_t size = __asan_get_report_access_size();
+  if (size != 0)
+    access.what = (__asan_get_report_access_type() ? "write of " : "read of ") + std::to_string(size) + " bytes";
+  else
+    access.what = "access";
+  access.stack.push_back(__asan_get_report_pc());
+  access.has_place = running_launch() != nullptr;
+  access.block = context.block;
+  access.thread = context.thread;
+  finding.accesses.push_back(access);
+  keep_finding(finding);
+  // After these the process dies; after others it goes on, and reports when the launch has ended.
+  if (strstr(report, "SEGV") != nullptr || strstr(report, "stack-overflow") != nullptr ||
+      strstr(report, "BUS") != nullptr)
+    report_findings();
+}
+
+}  // namespace
+
+void listen_to_sanitizers() {
+  static const bool done = [] {
+    if (__asan_set_error_report_callback) __asan_set_error_report_callback(bounds_found);
+    return true;
+  }();
+  (void)done;
+}
+
+}  // namespace gpunet_emulator
+
+using namespace gpunet_emulator;
+
+void __tsan_on_report(void* report) {
+  const char* description = nullptr;
+  int count, stacks, accesses = 0, locations, mutexes, threads = 0, unique;
+  void* sleep[1];
+  if (__tsan_get_report_data == nullptr || running_launch() == nullptr) return;
+  __tsan_get_report_data(report, &description, &count, &stacks, &accesses, &locations, &mutexes, &threads, &unique,
+                         sleep, 1);
+  if (description == nullptr || strcmp(description, "data-race") != 0) return;
+  Finding finding = finding_of("races");
+  finding.message = "data race between two threads";
+  for (int i = 0; i < accesses; i++) {
+    int thread = 0, size = 0, write = 0, atomic = 0;
+    void *address = nullptr, *trace[kMostFrames] = {};
+    __tsan_get_report_mop(report, (unsigned long)i, &thread, &address, &size, &write, &atomic, trace, kMostFrames);
+    Access access;
+    access.what = std::string(atomic ? "atomic " : "") + (write ? "write of " : "read of ") + std::to_string(size) +
+                  " bytes";
+    // A frame holds where the call returns to, or the next instruction.
+    for (int frame = 0; frame < kMostFrames && trace[frame] != nullptr; frame++)
+      access.stack.push_back((char*)trace[frame] - 1);
+    for (int k = 0; k < threads; k++) {
+      int number = 0, running = 0, parent = 0;
+      unsigned long os_id = 0;
+      const char* name = nullptr;
+      void* created[1];
+      __tsan_get_report_thread(report, (unsigned long)k, &number, &os_id, &running, &name, &parent, created, 1);
+      if (number == thread) access.has_place = read_place(name, access);
+    }
+    finding.accesses.push_back(access);
+  }
+  if (finding.accesses.size() > 1 && finding.accesses[0].has_place && finding.accesses[1].has_place) {
+    const uint3 a = finding.accesses[0].block, b = finding.accesses[1].block;
+    if (a.x != b.x || a.y != b.y || a.z != b.z) finding.message = "data race between threads of two blocks";
+  }
+  keep_finding(finding);
+}
