@@ -18,7 +18,7 @@ ROWS = (
     {"__main__"},
     {"cli"},
     {"gpunet"},
-    {"training", "interop", "verify"},
+    {"training", "interop", "verify", "emulator"},
     {"models", "functional"},
     {"layers", "losses", "optimizers", "schedules", "initializers"},
     {"backends"},

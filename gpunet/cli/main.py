@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from gpunet._version import __version__
-from gpunet.cli import evaluate, predict, summary, train
+from gpunet.cli import emulate, evaluate, predict, summary, train
 from gpunet.cli.parser import Parser, add_command
 from gpunet.cli.settings import say
 from gpunet.errors import GpunetError
 
-COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "summary": summary}
+COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "summary": summary, "emulate": emulate}
 
 FAILED, INTERRUPTED = 1, 130
 

@@ -1,0 +1,40 @@
+"""Run a CuPy program where there is no GPU: the real CuPy, and every kernel compiled by g++ for the CPU."""
+
+from __future__ import annotations
+
+import argparse
+
+from gpunet.cli.parser import number_of_at_least
+from gpunet.emulator.launcher import Options, emulate
+
+HELP = "run any CuPy program with no GPU, and check its kernels"
+EXAMPLE = "gpunet emulate -- python script.py"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("--schedule", type=number_of_at_least(0), default=0, metavar="N",
+                        help="order of threads and blocks: 0 forward, 1 backward, from 2 on a seed to shuffle by "
+                        "(default 0)")  # fmt: skip
+    parser.add_argument("--workers", type=number_of_at_least(1), metavar="N",
+                        help="cores that share the blocks of a kernel (default: all)")  # fmt: skip
+    parser.add_argument("--memory", type=number_of_bytes, metavar="SIZE",
+                        help="device memory, such as 512M (default: three quarters of the machine's)")  # fmt: skip
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program and its arguments")
+
+
+def number_of_bytes(text: str) -> int:
+    """An option's type: a number of bytes, or one of K, M, G, T behind a number (of 1024 each)."""
+    digits, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in set("KMGT") else (text, "")
+    if not digits.isdecimal() or int(digits) == 0:
+        raise argparse.ArgumentTypeError(f"wanted a size such as 512M or 8G, got {text!r}")
+    return int(digits) * 1024 ** ("KMGT".find(unit) + 1 if unit else 0)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Become the command."""
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if not words:
+        arguments.parser.error("wanted a command: gpunet emulate -- python script.py")
+    options = Options(schedule=arguments.schedule, workers=arguments.workers, memory=arguments.memory)
+    return emulate(words, options)

@@ -1,0 +1,60 @@
+"""The environment in which a program finds the CPU device instead of a GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpunet.emulator.build import DEVICE_HEADERS, Runtime
+from gpunet.emulator.compiler import Compiler
+
+if TYPE_CHECKING:
+    from gpunet.emulator.launcher import Options
+
+
+def emulated_environment(
+    environment: Mapping[str, str], runtime: Runtime, compiler: Compiler, options: Options
+) -> dict[str, str]:
+    """A copy of the environment with everything that the runtime and CuPy look for.
+
+    Args:
+        environment: of this process.
+        runtime: what was built.
+        compiler: what compiles kernels.
+        options: of the command line.
+    """
+    result = dict(environment)
+    result["LD_LIBRARY_PATH"] = _prepended(runtime.libraries, environment.get("LD_LIBRARY_PATH"))
+    result["PATH"] = _prepended(runtime.programs, environment.get("PATH", os.defpath))
+    result["GPUNET_EMULATOR_KERNELS"] = str(runtime.kernels)
+    result["GPUNET_EMULATOR_HEADERS"] = str(DEVICE_HEADERS)
+    result["GPUNET_EMULATOR_LIBRARIES"] = str(runtime.libraries)
+    result["GPUNET_EMULATOR_COMPILER"] = compiler.path
+    result["GPUNET_EMULATOR_SCHEDULE"] = str(options.schedule)
+    for name, value in (("WORKERS", options.workers), ("MEMORY", options.memory)):
+        if value is not None:
+            result[f"GPUNET_EMULATOR_{name}"] = str(value)
+    blas = find_blas()
+    if blas is not None:
+        result["GPUNET_EMULATOR_BLAS"] = str(blas)
+    # The runtime keeps compiled kernels itself, under a key that knows headers and compiler; CuPy's cache does not.
+    result["CUPY_CACHE_IN_MEMORY"] = "1"
+    # CUB is device code for a GPU; without it CuPy reduces and scans with kernels that it compiles.
+    result["CUPY_ACCELERATORS"] = ""
+    return result
+
+
+def find_blas() -> Path | None:
+    """The OpenBLAS of the wheel ``scipy-openblas32``, where it is installed."""
+    found = importlib.util.find_spec("scipy_openblas32")
+    if found is None or not found.submodule_search_locations:
+        return None
+    library = Path(found.submodule_search_locations[0]) / "lib" / "libscipy_openblas.so"
+    return library if library.is_file() else None
+
+
+def _prepended(folder: Path, value: str | None) -> str:
+    return os.pathsep.join([str(folder), value] if value else [str(folder)])

@@ -1,0 +1,72 @@
+"""``gpunet emulate``: look, build, set the environment, run the command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpunet.emulator.build import build_runtime, cache_folder
+from gpunet.emulator.command import resolve_command
+from gpunet.emulator.compiler import find_compiler
+from gpunet.emulator.environment import emulated_environment
+from gpunet.emulator.wheel import find_wheel
+from gpunet.errors import BackendError
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to emulate.
+
+    Args:
+        check: the name of a check, or None.
+        schedule: order of threads and blocks: 0 forward, 1 backward, from 2 on a seed to shuffle by.
+        workers: how many cores share a kernel's blocks; None: all that this process may use.
+        memory: bytes of device memory; None: three quarters of the machine's.
+    """
+
+    check: str | None = None
+    schedule: int = 0
+    workers: int | None = None
+    memory: int | None = None
+
+
+def require_platform(system: str | None = None, machine: str | None = None) -> None:
+    """Raises BackendError on anything but 64-bit x86 Linux, which CuPy's wheel is for."""
+    system, machine = system or sys.platform, machine or platform.machine()
+    if system != "linux" or machine not in {"x86_64", "AMD64"}:
+        raise BackendError(
+            f"the emulator runs on x86_64 Linux, this is {system} on {machine}. "
+            "Run it in a Linux container or virtual machine for x86_64"
+        )
+
+
+def emulate(words: Sequence[str], options: Options) -> int:
+    """Run a command on the CPU device.
+
+    Without a check this process becomes the command, so that signals and the exit status need no go-between.
+
+    Args:
+        words: the command and its arguments.
+        options: how.
+
+    Returns:
+        the exit status, of a check.
+
+    Raises:
+        BackendError: it cannot start; with what to do.
+    """
+    require_platform()
+    command = resolve_command(words)
+    wheel = find_wheel()
+    compiler = find_compiler()
+    runtime = build_runtime(wheel, compiler, cache_folder())
+    environment = emulated_environment(os.environ, runtime, compiler, options)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execve(command[0], command, environment)  # noqa: S606  (running the user's command is the task)
+    except OSError as error:
+        raise BackendError(f"{command[0]} cannot be run: {error.strerror}") from None

@@ -1,0 +1,219 @@
+#include "compilation.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "../device/source_rewriting.h"
+#include "errors.h"
+#include "kernel_scanner.h"
+#include "process.h"
+#include "settings.h"
+
+namespace gpunet_emulator {
+namespace {
+
+// Behind the header, in front of the user's source. KernelPlace is as kernel_image.h has it.
+constexpr char PROLOGUE[] = R"(
+namespace gpunet_emulator {
+struct KernelPlace { const char* kernel; const char* file; int line; bool fibers; };
+}
+#define GPUNET_KERNEL(name, lines, fibers) GPUNET_KERNEL_OF(name, name, #name, __FILE__, __LINE__ - (lines), fibers)
+#define GPUNET_KERNEL_OF(symbol, function, text, file, line, fibers) GPUNET_PLACE_OF(symbol, text, file, line, fibers) \
+  extern "C" const char* gpunet_launch_##symbol(const gpunet_emulator::Launch* launch) { \
+    return gpunet_emulator::run<function>(*launch); \
+  }
+#define GPUNET_PLACE_OF(symbol, text, file, line, fibers) \
+  extern "C" const gpunet_emulator::KernelPlace gpunet_place_##symbol = {text, file, line, fibers};
+)";
+
+bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
+
+// A string literal with this content.
+std::string literal(const std::string& text) {
+  std::string result = "\"";
+  for (char letter : text) {
+    if (letter == '"' || letter == '\\') result += '\\';
+    result += letter;
+  }
+  return result + "\"";
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return words;
+}
+
+// The language is never older than the header's own.
+std::string language(const std::vector<std::string>& options) {
+  std::string result = "-std=c++17";
+  for (const std::string& option : options) {
+    size_t sign = option.find("std=");
+    if (sign == std::string::npos || sign > 2) continue;
+    std::string version = option.substr(sign + 4);
+    if (version == "c++20" || version == "c++23" || version == "c++2a") result = "-std=" + version;
+  }
+  return result;
+}
+
+// Options of the same meaning to g++: include folders and macros. The rest is about GPUs, their architecture and
+// optimisation, and changes no result. Both spellings, "-I folder" and "-Ifolder", are known to NVRTC.
+std::vector<std::string> user_options(const std::vector<std::string>& options) {
+  std::vector<std::string> result;
+  for (size_t i = 0; i < options.size(); i++) {
+    std::string option = options[i];
+    if (starts_with(option, "--include-path=")) option = "-I" + option.substr(15);
+    if (starts_with(option, "--define-macro=")) option = "-D" + option.substr(15);
+    if (starts_with(option, "--undefine-macro=")) option = "-U" + option.substr(17);
+    bool wanted = starts_with(option, "-I") || starts_with(option, "-D") || starts_with(option, "-U");
+    if (!wanted) continue;
+    if (option.size() == 2 && i + 1 < options.size()) option += options[++i];
+    result.push_back(option);
+  }
+  return result;
+}
+
+std::vector<std::string> base_command(const std::vector<std::string>& options) {
+  std::vector<std::string> command = {
+      settings().compiler, language(options), "-O2", "-fPIC", "-pthread", "-pipe", "-w", "-fpermissive",
+      // Without a*b+c in one rounding, which compilers may choose or not: results depend on the source alone.
+      "-ffp-contract=off",
+      // CUDA programs reinterpret memory and let integers wrap around.
+      "-fno-strict-aliasing", "-fwrapv", "-fdiagnostics-color=never", "-fno-diagnostics-show-caret",
+      "-D__HIPCC_RTC__"};
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    command.push_back("-march=x86-64-v3");
+  for (const std::string& flag : split(settings().flags)) command.push_back(flag);
+  return command;
+}
+
+// Two processes may write the same file: each writes its own and renames it.
+std::string temporary_name(const std::string& path) {
+  static std::atomic<int> count{0};
+  return path + "." + std::to_string(getpid()) + "." + std::to_string(count++) + ".tmp";
+}
+
+void make_folder(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+    mkdir(path.substr(0, slash).c_str(), 0777);
+  mkdir(path.c_str(), 0777);
+}
+
+bool exists(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += word + '\n';
+  return text;
+}
+
+// FNV-1a in 128 bits: far too many values for two sources to meet by chance.
+std::string hash(const std::string& text) {
+  unsigned __int128 value = (static_cast<unsigned __int128>(0x6c62272e07bb0142ULL) << 64) | 0x62b821756295c58dULL;
+  const unsigned __int128 prime = (static_cast<unsigned __int128>(1) << 88) | 0x13b;
+  for (unsigned char byte : text) value = (value ^ byte) * prime;
+  char digits[33];
+  snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(value >> 64),
+           static_cast<unsigned long long>(value));
+  return digits;
+}
+
+// The folder that holds the device header as g++ likes it best, already read. Without it, as when the disk is full,
+// the header itself is found.
+std::string precompiled_header(const std::vector<std::string>& command) {
+  std::string folder = settings().cache + "/headers/" + hash(joined(command));
+  std::string header = folder + "/cuda_on_cpu.h.gch";
+  if (exists(header)) return folder;
+  make_folder(folder);
+  std::string temporary = temporary_name(header);
+  std::vector<std::string> words = command;
+  for (const std::string& word :
+       {"-I" + settings().device_headers, std::string("-x"), std::string("c++-header"),
+        settings().device_headers + "/cuda_on_cpu.h", std::string("-o"), temporary})
+    words.push_back(word);
+  Outcome outcome = run_process(words);
+  if (outcome.status != 0) {
+    say("cannot compile the device header: " + outcome.output);
+    unlink(temporary.c_str());
+  } else {
+    rename(temporary.c_str(), header.c_str());
+  }
+  return folder;
+}
+
+// The kernel that an expression such as "&space::f<float, 3>" names.
+std::string base_name(const std::string& expression) {
+  std::string name = expression.substr(0, expression.find('<'));
+  size_t begin = name.find_last_of(": &(\t");
+  name = begin == std::string::npos ? name : name.substr(begin + 1);
+  return name.substr(0, name.find_last_not_of(" )\t") + 1);
+}
+
+std::string launchers(const ScannedSource& scanned, const std::vector<std::string>& expressions) {
+  std::string text;
+  for (size_t i = 0; i < expressions.size(); i++) {
+    FoundKernel kernel;
+    kernel.fibers = true;
+    kernel.file = "kernel.cu";
+    for (const FoundKernel& found : scanned.kernels)
+      if (found.name == base_name(expressions[i])) kernel = found;
+    text += "\n#line 1 \"name expression " + std::to_string(i) + "\"\n";
+    // The expression may hold commas, so it cannot be a macro's argument.
+    text += "extern \"C\" const char* gpunet_launch_" + expression_kernel(i) +
+            "(const gpunet_emulator::Launch* launch) { return gpunet_emulator::run<" + expressions[i] +
+            ">(*launch); }\n";
+    text += "GPUNET_PLACE_OF(" + expression_kernel(i) + ", " + literal(expressions[i]) + ", " + literal(kernel.file) +
+            ", " + std::to_string(kernel.line) + ", " + (kernel.fibers ? "true" : "false") + ")\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string expression_kernel(size_t index) { return "expression_" + std::to_string(index); }
+
+Compilation compile_kernels(const std::string& source, const std::string& name, const std::vector<std::string>& options,
+                            const std::vector<std::string>& expressions) {
+  std::string file = name.empty() ? "kernel.cu" : name;
+  ScannedSource scanned = scan_source(rewrite_source(source), file);
+  std::string text = "#include \"cuda_on_cpu.h\"" + std::string(PROLOGUE) + "#line 1 " + literal(file) + "\n" +
+                     scanned.text + launchers(scanned, expressions);
+  std::vector<std::string> command = base_command(options);
+  std::vector<std::string> own = user_options(options);
+  std::string key = hash(joined(command) + joined(own) + text);
+  std::string folder = settings().cache + "/kernels/" + key.substr(0, 2);
+  Compilation result;
+  result.path = folder + "/" + key + ".so";
+  if (exists(result.path)) {
+    result.succeeded = true;
+    return result;
+  }
+  make_folder(folder);
+  std::string temporary = temporary_name(result.path), temporary_source = temporary + ".cpp";
+  if (!(std::ofstream(temporary_source) << text).flush()) {
+    result.log = "cannot write " + temporary_source + ": is the disk full?";
+    return result;
+  }
+  std::vector<std::string> words = command;
+  words.push_back("-I" + precompiled_header(command));
+  words.push_back("-I" + settings().device_headers);
+  words.insert(words.end(), own.begin(), own.end());
+  for (const std::string& word : {std::string("-shared"), temporary_source, settings().libraries + "/libgpunet_device.so",
+                                  std::string("-o"), temporary})
+    words.push_back(word);
+  Outcome outcome = run_process(words);
+  result.log = outcome.output;
+  result.succeeded = outcome.status == 0 && rename(temporary.c_str(), result.path.c_str()) == 0;
+  unlink(temporary_source.c_str());
+  if (!result.succeeded) unlink(temporary.c_str());
+  return result;
+}
+
+}  // namespace gpunet_emulator
