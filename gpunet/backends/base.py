@@ -52,7 +52,11 @@ class Backend(ABC):
         """Wait until everything asked of the device is done."""
 
     def computing(self) -> AbstractContextManager[None]:
-        """What must hold while a net computes; entered once around each forward and each backward."""
+        """What must hold while a net computes; entered around each forward and each backward of every layer.
+
+        It nests, since layers do. A failure that is the backend's own, such as a device out of memory, leaves it as a
+        `BackendError`, to which the layer it came from adds its name.
+        """
         return nullcontext()
 
     # ------------------------------------------------------------ convolution

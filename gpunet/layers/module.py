@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -172,10 +172,9 @@ class Module(ModuleTree):
     @contextmanager
     def _call(self) -> Iterator[None]:
         """One nested call: errors from inside get this layer's name unless a layer further in gave its own."""
-        outermost = _calls.depth == 0
         _calls.depth += 1
         try:
-            with self.backend.computing() if outermost else nullcontext():
+            with self.backend.computing():
                 yield
         except GpunetError as error:
             if error.layer is None:

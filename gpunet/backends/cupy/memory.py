@@ -24,7 +24,10 @@ def failures_explained(xp: Any) -> Iterator[None]:
         yield
     except xp.cuda.memory.OutOfMemoryError as error:
         asked = re.search(r"allocating ([\d,]+) bytes", str(error))
-        free = xp.cuda.runtime.memGetInfo()[0] + xp.get_default_memory_pool().free_bytes()
+        pool = xp.get_default_memory_pool()
+        free = xp.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+        if pool.get_limit():
+            free = min(free, pool.get_limit() - pool.used_bytes())
         raise BackendError(
             f"the device is out of memory: asked for {asked.group(1) if asked else 'some'} bytes, {free:,} are free. "
             "Lower the batch size, or the workspace of convolutions (GPUNET_WORKSPACE_MB), or end other programs on it."
