@@ -1,0 +1,225 @@
+// Batch normalisation of (N, C, inner) arrays: inner is the product of all axes after the channels, 1 if there are none.
+//   batch_norm_moments          one block a part of a channel (`part_size` of its values): their moments.
+//   batch_norm_statistics       one block a channel: combines its parts into mean and 1 / sqrt(variance + eps).
+//   batch_norm_apply            one thread a run of elements: (x - mean) * inv_std * weight + bias, in training and inference.
+//   batch_norm_gradient_sums    one block a part of a channel: sums of grad_y, and of grad_y times the normalised x.
+//   batch_norm_gradient_totals  one block a channel: adds its parts, which are the gradients of bias and weight.
+//   batch_norm_backward         one thread a run of elements: grad_x.
+// The variance takes one pass: values are counted from the channel's first one, which keeps the digits that a mean far
+// from zero would cost, moments follow Welford within a thread, and are combined as Chan, Golub and LeVeque do across
+// threads and parts. The order is fixed by the sizes and the block size alone, so that every run gives the same bits.
+// A channel without values has mean 0 and variance 0. NaN and infinity reach every element of their channel, no other.
+//
+// Sources: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1; Welford 1962, Technometrics 4(3); Chan, Golub and
+// LeVeque 1983, The American Statistician 37(3).
+
+// How many values, their mean as a distance from the channel's first value, and the sum of their squared distances from
+// the mean. The count is a floating number because it is only multiplied and divided with.
+struct Moments {
+  accumulator count, mean, squares;
+};
+
+struct CombineMoments {
+  __device__ Moments operator()(const Moments& a, const Moments& b) const {
+    if (a.count == 0) return b;
+    if (b.count == 0) return a;
+    const accumulator count = a.count + b.count;
+    const accumulator share = b.count / count;
+    const accumulator distance = b.mean - a.mean;
+    const Moments both = {count, a.mean + distance * share,
+                          a.squares + b.squares + distance * distance * a.count * share};
+    return both;
+  }
+};
+
+__device__ __forceinline__ Moments shuffle_down(unsigned int lanes, const Moments& moments, int offset) {
+  const Moments other = {shuffle_down(lanes, moments.count, offset), shuffle_down(lanes, moments.mean, offset),
+                         shuffle_down(lanes, moments.squares, offset)};
+  return other;
+}
+
+// Partial results are rows of numbers: (C, parts, 3) for moments, (C, parts, 2) for sums.
+__device__ __forceinline__ Moments moments_at(const accumulator* partial, index_t item) {
+  const Moments moments = {partial[3 * item], partial[3 * item + 1], partial[3 * item + 2]};
+  return moments;
+}
+
+struct GradientSums {
+  accumulator bias, weight;
+};
+
+struct AddGradientSums {
+  __device__ GradientSums operator()(const GradientSums& a, const GradientSums& b) const {
+    const GradientSums both = {a.bias + b.bias, a.weight + b.weight};
+    return both;
+  }
+};
+
+__device__ __forceinline__ GradientSums shuffle_down(unsigned int lanes, const GradientSums& sums, int offset) {
+  const GradientSums other = {shuffle_down(lanes, sums.bias, offset), shuffle_down(lanes, sums.weight, offset)};
+  return other;
+}
+
+__device__ __forceinline__ GradientSums gradient_sums_at(const accumulator* partial, index_t item) {
+  const GradientSums sums = {partial[2 * item], partial[2 * item + 1]};
+  return sums;
+}
+
+// Every `step`-th value of one channel, from its `first` one on. Steps add and compare: a division costs tens of them.
+struct ChannelWalk {
+  index_t image, place, image_step, place_step, inner, channels, channel;
+
+  __device__ ChannelWalk(index_t first, index_t step, index_t channel, index_t channels, index_t inner)
+      : image(first / inner), place(first % inner), image_step(step / inner), place_step(step % inner), inner(inner),
+        channels(channels), channel(channel) {}
+
+  __device__ index_t element() const { return (image * channels + channel) * inner + place; }
+
+  __device__ void advance() {
+    image += image_step;
+    place += place_step;
+    if (place >= inner) {
+      place -= inner;
+      ++image;
+    }
+  }
+};
+
+// The channel of every `step`-th element of the whole array, from its `first` one on.
+struct ElementWalk {
+  index_t place, channel, place_step, channel_step, inner, channels;
+
+  __device__ ElementWalk(index_t first, index_t step, index_t channels, index_t inner)
+      : place(first % inner), channel(first / inner % channels), place_step(step % inner),
+        channel_step(step / inner % channels), inner(inner), channels(channels) {}
+
+  __device__ void advance() {
+    place += place_step;
+    channel += channel_step;
+    if (place >= inner) {
+      place -= inner;
+      ++channel;
+    }
+    if (channel >= channels) channel -= channels;
+  }
+};
+
+extern "C" __global__ void batch_norm_moments(const real* __restrict__ x, accumulator* __restrict__ partial,
+                                              index_t channels, index_t inner, index_t count, index_t part_size,
+                                              index_t parts) {
+  __shared__ Moments scratch[MAXIMUM_WARPS];
+  for (index_t item = blockIdx.x; item < channels * parts; item += gridDim.x) {
+    const index_t channel = item / parts, start = item % parts * part_size;
+    const index_t end = start + part_size < count ? start + part_size : count;
+    const accumulator origin = x[channel * inner];
+    Moments moments = {0, 0, 0};
+    ChannelWalk walk(start + threadIdx.x, blockDim.x, channel, channels, inner);
+    for (index_t i = start + threadIdx.x; i < end; i += blockDim.x, walk.advance()) {
+      const accumulator value = accumulator(x[walk.element()]) - origin;
+      const accumulator distance = value - moments.mean;
+      moments.count += 1;
+      moments.mean += distance / moments.count;
+      moments.squares += distance * (value - moments.mean);
+    }
+    moments = block_reduce(moments, CombineMoments(), scratch);
+    if (threadIdx.x == 0) {
+      partial[3 * item] = moments.count;
+      partial[3 * item + 1] = moments.mean;
+      partial[3 * item + 2] = moments.squares;
+    }
+  }
+}
+
+extern "C" __global__ void batch_norm_statistics(const real* __restrict__ x, const accumulator* __restrict__ partial,
+                                                 real* __restrict__ mean, real* __restrict__ inv_std,
+                                                 accumulator eps, index_t channels, index_t inner, index_t parts) {
+  __shared__ Moments scratch[MAXIMUM_WARPS];
+  for (index_t channel = blockIdx.x; channel < channels; channel += gridDim.x) {
+    Moments moments = {0, 0, 0};
+    for (index_t part = threadIdx.x; part < parts; part += blockDim.x) {
+      moments = CombineMoments()(moments, moments_at(partial, channel * parts + part));
+    }
+    moments = block_reduce(moments, CombineMoments(), scratch);
+    if (threadIdx.x == 0) {
+      const bool empty = parts == 0;
+      const accumulator variance = empty ? accumulator(0) : moments.squares / moments.count;
+      mean[channel] = empty ? accumulator(0) : accumulator(x[channel * inner]) + moments.mean;
+      inv_std[channel] = accumulator(1) / sqrt(variance + eps);
+    }
+  }
+}
+
+extern "C" __global__ void batch_norm_apply(const real* __restrict__ x, const real* __restrict__ weight,
+                                            const real* __restrict__ bias, const real* __restrict__ mean,
+                                            const real* __restrict__ inv_std, real* __restrict__ y, index_t channels,
+                                            index_t inner, index_t size) {
+  ElementWalk walk(global_thread(), total_threads(), channels, inner);
+  for (index_t i = global_thread(); i < size; i += total_threads(), walk.advance()) {
+    const index_t channel = walk.channel;
+    const accumulator scale = weight ? accumulator(inv_std[channel]) * accumulator(weight[channel])
+                                     : accumulator(inv_std[channel]);
+    const accumulator scaled = (accumulator(x[i]) - accumulator(mean[channel])) * scale;
+    y[i] = bias ? scaled + accumulator(bias[channel]) : scaled;
+  }
+}
+
+extern "C" __global__ void batch_norm_gradient_sums(const real* __restrict__ grad_y, const real* __restrict__ x,
+                                                    const real* __restrict__ mean, const real* __restrict__ inv_std,
+                                                    accumulator* __restrict__ partial, index_t channels,
+                                                    index_t inner, index_t count, index_t part_size, index_t parts) {
+  __shared__ GradientSums scratch[MAXIMUM_WARPS];
+  for (index_t item = blockIdx.x; item < channels * parts; item += gridDim.x) {
+    const index_t channel = item / parts, start = item % parts * part_size;
+    const index_t end = start + part_size < count ? start + part_size : count;
+    const accumulator center = mean[channel], scale = inv_std[channel];
+    GradientSums sums = {0, 0};
+    ChannelWalk walk(start + threadIdx.x, blockDim.x, channel, channels, inner);
+    for (index_t i = start + threadIdx.x; i < end; i += blockDim.x, walk.advance()) {
+      const index_t element = walk.element();
+      const accumulator grad = grad_y[element];
+      sums.bias += grad;
+      sums.weight += grad * ((accumulator(x[element]) - center) * scale);
+    }
+    sums = block_reduce(sums, AddGradientSums(), scratch);
+    if (threadIdx.x == 0) {
+      partial[2 * item] = sums.bias;
+      partial[2 * item + 1] = sums.weight;
+    }
+  }
+}
+
+extern "C" __global__ void batch_norm_gradient_totals(const accumulator* __restrict__ partial,
+                                                      real* __restrict__ grad_weight, real* __restrict__ grad_bias,
+                                                      index_t channels, index_t parts) {
+  __shared__ GradientSums scratch[MAXIMUM_WARPS];
+  for (index_t channel = blockIdx.x; channel < channels; channel += gridDim.x) {
+    GradientSums sums = {0, 0};
+    for (index_t part = threadIdx.x; part < parts; part += blockDim.x) {
+      sums = AddGradientSums()(sums, gradient_sums_at(partial, channel * parts + part));
+    }
+    sums = block_reduce(sums, AddGradientSums(), scratch);
+    if (threadIdx.x == 0) {
+      grad_weight[channel] = sums.weight;
+      grad_bias[channel] = sums.bias;
+    }
+  }
+}
+
+// x moves its own output, and every output of its channel through the mean and the variance.
+extern "C" __global__ void batch_norm_backward(const real* __restrict__ grad_y, const real* __restrict__ x,
+                                               const real* __restrict__ weight, const real* __restrict__ mean,
+                                               const real* __restrict__ inv_std, const real* __restrict__ grad_weight,
+                                               const real* __restrict__ grad_bias, real* __restrict__ grad_x,
+                                               index_t channels, index_t inner, index_t count, index_t size) {
+  const accumulator values = count;
+  ElementWalk walk(global_thread(), total_threads(), channels, inner);
+  for (index_t i = global_thread(); i < size; i += total_threads(), walk.advance()) {
+    const index_t channel = walk.channel;
+    const accumulator deviation = inv_std[channel];
+    const accumulator scale = weight ? deviation * accumulator(weight[channel]) : deviation;
+    const accumulator normalised = (accumulator(x[i]) - accumulator(mean[channel])) * deviation;
+    const accumulator through_variance = normalised * (accumulator(grad_weight[channel]) / values);
+    const accumulator through_mean = accumulator(grad_bias[channel]) / values;
+    grad_x[i] = (accumulator(grad_y[i]) - through_variance - through_mean) * scale;
+  }
+}
