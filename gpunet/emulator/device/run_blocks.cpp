@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "findings.h"
+#include "observation.h"
 #include "run_blocks.h"
 #include "sanitizers.h"
 #include "scheduler.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr uint64_t kFewestToShare = 8192;
 
 std::atomic<const Launch*> running{nullptr};
+std::atomic<unsigned long> launches{0};
 std::mutex failure_lock;
 std::atomic<bool> has_failed{false};
 char failure_text[1200];
@@ -111,6 +113,8 @@ void work(void* argument) {
 
 const Launch* running_launch() { return running.load(std::memory_order_relaxed); }
 
+unsigned long launch_number() { return launches.load(std::memory_order_relaxed); }
+
 const char* failure() { return has_failed.load() ? failure_text : nullptr; }
 
 void set_failure(const char* message) {
@@ -166,17 +170,20 @@ const char* run_blocks(const Launch& launch, const KernelCode& code) {
   std::vector<unsigned short> order;
   if (launch.schedule != 0) order = thread_order(launch.schedule, (unsigned)threads);
   const bool alone = launch.workers <= 1 || launch.schedule != 0 || blocks == 1 || threads * blocks < kFewestToShare ||
-                     races_are_checked() || bounds_are_checked();
+                     races_are_checked() || bounds_are_checked() || observation() != Observation::none;
   const uint64_t portion = alone ? blocks : 1 + blocks / (16 * (uint64_t)launch.workers);
   const unsigned short* first_order = launch.schedule ? order.data() : nullptr;
   Task task{&launch, &code, first_order, BlockOrder(launch.schedule, blocks), blocks, portion};
   listen_to_sanitizers();
+  launches.fetch_add(1);
   running.store(&launch);
   if (alone)
     work(&task);
   else
     Workers::of_this_process().run(launch.workers, work, &task);
   see_published((void*)&launch);
+  if (observation() == Observation::memory) shadow_end_of_launch(launch);
+  if (observation() == Observation::trace) trace_end_of_launch(launch);
   running.store(nullptr);
   report_findings();
   fflush(stdout);  // what kernels printed stands before what the caller prints next

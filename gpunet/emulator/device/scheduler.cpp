@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "observation.h"
 #include "sanitizers.h"
 #include "shared_memory.h"
 
@@ -43,7 +44,10 @@ void Scheduler::begin_launch(const Launch& launch, const KernelCode& code) {
 bool Scheduler::run_block(const Launch& launch, const KernelCode& code, const unsigned short* order) {
   const bool fibers = (launch.fibers && code.may_wait) || races_are_checked();
   clear_shared_memory();
-  return fibers ? run_with_fibers(order) : run_without_fibers(order);
+  if (observation() == Observation::memory) shadow_new_block();
+  const bool good = fibers ? run_with_fibers(order) : run_without_fibers(order);
+  if (observation() == Observation::trace) trace_end_of_block();
+  return good;
 }
 
 bool Scheduler::run_without_fibers(const unsigned short* order) {

@@ -30,16 +30,10 @@ struct SharedMemory {
 };
 thread_local SharedMemory memory;
 
-// Where the sections with the prefix were loaded: the file's section table, moved by where the object lies.
-std::vector<MemoryRange> read_sections(const char* path, char* base) {
+// Static shared memory in a loaded object's file: the sections of __shared__; and, since g++ gives the variables of
+// templates no section of one's own choice, the writable variables inside templates, which are weak symbols.
+std::vector<MemoryRange> arrays_in(const char* text, char* base) {
   std::vector<MemoryRange> ranges;
-  const int file = open(path, O_RDONLY | O_CLOEXEC);
-  struct stat status;
-  if (file < 0 || fstat(file, &status) != 0) return ranges;
-  void* mapped = mmap(nullptr, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-  close(file);
-  if (mapped == MAP_FAILED) return ranges;
-  const char* text = (const char*)mapped;
   const Elf64_Ehdr* header = (const Elf64_Ehdr*)text;
   const Elf64_Shdr* sections = (const Elf64_Shdr*)(text + header->e_shoff);
   const char* names = text + sections[header->e_shstrndx].sh_offset;
@@ -47,7 +41,32 @@ std::vector<MemoryRange> read_sections(const char* path, char* base) {
     const Elf64_Shdr& section = sections[i];
     if ((section.sh_flags & SHF_ALLOC) && strncmp(names + section.sh_name, kSectionPrefix, strlen(kSectionPrefix)) == 0)
       ranges.push_back({base + section.sh_addr, base + section.sh_addr + section.sh_size});
+    if (section.sh_type != SHT_SYMTAB) continue;
+    const Elf64_Sym* symbols = (const Elf64_Sym*)(text + section.sh_offset);
+    const char* symbol_names = text + sections[section.sh_link].sh_offset;
+    for (size_t k = 0; k < section.sh_size / sizeof(Elf64_Sym); k++) {
+      const Elf64_Sym& symbol = symbols[k];
+      if (ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT || ELF64_ST_BIND(symbol.st_info) == STB_LOCAL ||
+          symbol.st_shndx >= header->e_shnum || strncmp(symbol_names + symbol.st_name, "_ZZ", 3) != 0)
+        continue;
+      const Elf64_Shdr& home = sections[symbol.st_shndx];
+      const bool listed = strncmp(names + home.sh_name, kSectionPrefix, strlen(kSectionPrefix)) == 0;
+      if ((home.sh_flags & SHF_WRITE) && !(home.sh_flags & SHF_TLS) && !listed)
+        ranges.push_back({base + symbol.st_value, base + symbol.st_value + symbol.st_size});
+    }
   }
+  return ranges;
+}
+
+std::vector<MemoryRange> read_arrays(const char* path, char* base) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat status;
+  if (file < 0) return {};
+  if (fstat(file, &status) != 0) status.st_size = 0;
+  void* mapped = status.st_size ? mmap(nullptr, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+  close(file);
+  if (mapped == MAP_FAILED) return {};
+  std::vector<MemoryRange> ranges = arrays_in((const char*)mapped, base);
   munmap(mapped, (size_t)status.st_size);
   return ranges;
 }
@@ -58,7 +77,7 @@ std::vector<MemoryRange> static_arrays(const void* code) {
   Dl_info info;
   if (dladdr(code, &info) == 0 || info.dli_fname == nullptr) return {};
   auto& entry = known[info.dli_fbase];
-  if (entry.first != info.dli_fname) entry = {info.dli_fname, read_sections(info.dli_fname, (char*)info.dli_fbase)};
+  if (entry.first != info.dli_fname) entry = {info.dli_fname, read_arrays(info.dli_fname, (char*)info.dli_fbase)};
   return entry.second;
 }
 
