@@ -46,7 +46,7 @@ from gpunet.optimizers import SGD, Adam, AdamW, RMSprop, clip_grad_norm, no_deca
 from gpunet.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, OneCycleLR, SequentialLR, StepLR
 from gpunet.state import Buffer, Parameter
 from gpunet.training import Callback, History, Trainer, TrainingInterrupted, load_weights, save_weights
-from gpunet.verify import gradient_check
+from gpunet.verify import compare, gradient_check
 
 __all__ = [
     "ELU",
@@ -110,6 +110,7 @@ __all__ = [
     "Upsample",
     "__version__",
     "clip_grad_norm",
+    "compare",
     "data",
     "functional",
     "gradient_check",

@@ -243,7 +243,7 @@ Module Sequential Add Concat Identity
 CrossEntropyLoss MSELoss BCEWithLogitsLoss HuberLoss
 SGD Adam AdamW RMSprop clip_grad_norm
 StepLR MultiStepLR CosineAnnealingLR OneCycleLR LinearLR SequentialLR
-Trainer History DataLoader data models functional gradient_check save_weights load_weights
+Trainer History DataLoader data models functional gradient_check compare save_weights load_weights
 ShapeError DataError CheckpointError StateError BackendError
 """.split()
 

@@ -8,12 +8,19 @@ import sys
 from collections.abc import Sequence
 
 from gpunet._version import __version__
-from gpunet.cli import emulate, evaluate, predict, summary, train
+from gpunet.cli import compare, emulate, evaluate, predict, summary, train
 from gpunet.cli.parser import Parser, add_command
 from gpunet.cli.settings import say
 from gpunet.errors import GpunetError
 
-COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "summary": summary, "emulate": emulate}
+COMMANDS = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "summary": summary,
+    "compare": compare,
+    "emulate": emulate,
+}
 
 FAILED, INTERRUPTED = 1, 130
 

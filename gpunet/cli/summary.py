@@ -6,31 +6,13 @@ import argparse
 
 from gpunet import models
 from gpunet.cli.parser import assignment, model_name, number_of_at_least, size
+from gpunet.cli.sample_shapes import SAMPLE_SHAPES, sample_shape
 from gpunet.errors import DataError
 from gpunet.training.memory import MemoryEstimate, estimate_memory
 
 HELP = "layers, shapes, parameters and memory of a model"
 EXAMPLE = "gpunet summary resnet20 --data cifar10 --batch-size 128"
 
-# What of the data sets need not be read to be known: (channels, rows, columns), classes.
-_KNOWN = {
-    "digits": ((1, 28, 28), 10),
-    "mnist": ((1, 28, 28), 10),
-    "fashion-mnist": ((1, 28, 28), 10),
-    "cifar10": ((3, 32, 32), 10),
-    "cifar100": ((3, 32, 32), 100),
-    "imagenet": ((3, 224, 224), 1000),
-}
-# What a model was made for; those not named here, for ImageNet.
-_DATA_OF = {
-    "seed_network": "digits",
-    "lenet": "digits",
-    "compact_resnet": "fashion-mnist",
-    "vgg_cifar": "cifar10",
-    "resnet20": "cifar10",
-    "resnet32": "cifar10",
-    "resnet56": "cifar10",
-}
 _REMEMBERED = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 1}  # arrays for each parameter
 
 
@@ -39,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=model_name, help=", ".join(models.names()))
     parser.add_argument(
         "--data",
-        choices=list(_KNOWN),
+        choices=list(SAMPLE_SHAPES),
         help="take shape and classes of this data set (default: what the model was made for)",
     )
     parser.add_argument("--image-size", type=size, help="28, or rows and columns: 28x32")
@@ -53,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the table and the estimate."""
-    shape, classes = _KNOWN[arguments.data or _DATA_OF.get(arguments.model, "imagenet")]
+    shape, classes = sample_shape(arguments.model, arguments.data)
     channels = arguments.channels or shape[0]
     rows, columns = arguments.image_size or shape[1:]
     options = {"num_classes": arguments.classes or classes, "in_channels": channels, **dict(arguments.assignments)}

@@ -30,7 +30,7 @@ def test_no_command_is_wrong_usage(gpunet) -> None:
 
 def test_unknown_command_names_the_nearest(gpunet) -> None:
     message = gpunet("trian").usage_error
-    assert "unknown: 'trian'. Did you mean 'train'? Choose from train, evaluate, predict, summary, emulate." in message
+    assert f"unknown: 'trian'. Did you mean 'train'? Choose from {', '.join(COMMANDS)}." in message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""What images a model was made for."""
+
+from __future__ import annotations
+
+# What of the data sets need not be read to be known: (channels, rows, columns), classes.
+SAMPLE_SHAPES = {
+    "digits": ((1, 28, 28), 10),
+    "mnist": ((1, 28, 28), 10),
+    "fashion-mnist": ((1, 28, 28), 10),
+    "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
+    "imagenet": ((3, 224, 224), 1000),
+}
+# What a model was made for; those not named here, for ImageNet.
+_DATA_OF = {
+    "seed_network": "digits",
+    "lenet": "digits",
+    "compact_resnet": "fashion-mnist",
+    "vgg_cifar": "cifar10",
+    "resnet20": "cifar10",
+    "resnet32": "cifar10",
+    "resnet56": "cifar10",
+}
+
+
+def sample_shape(model: str, data: str | None = None) -> tuple[tuple[int, int, int], int]:
+    """(channels, rows, columns) and number of classes of a data set.
+
+    Args:
+        model: its name.
+        data: a key of `SAMPLE_SHAPES`; None means what the model was made for.
+    """
+    return SAMPLE_SHAPES[data or _DATA_OF.get(model, "imagenet")]

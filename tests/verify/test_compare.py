@@ -1,0 +1,416 @@
+"""Comparing backends: right ones pass in every layer, and a planted error is found in the layer that has it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from layer_cases import EVERYTHING, LAYERS, LayerCase
+
+import gpunet as gn
+from gpunet.backends.numpy import NumpyBackend
+from gpunet.verify import Comparison
+
+BOTH = ("numpy", "numpy")
+
+
+class Altered(NumpyBackend):
+    """NumPy with one primitive made wrong.
+
+    Args:
+        primitive: its name.
+        spoil: called with what the primitive returned.
+        only: spoil only calls for which this is true; given the arguments.
+    """
+
+    name = "altered"
+
+    def __init__(
+        self, primitive: str, spoil: Callable[[Any], Any], only: Callable[..., bool] = lambda *_: True
+    ) -> None:
+        right = getattr(self, primitive)
+
+        def wrong(*args: Any, **settings: Any) -> Any:
+            result = right(*args, **settings)
+            return spoil(result) if only(*args) else result
+
+        setattr(self, primitive, wrong)
+
+
+def wrong_sign(result: Any) -> Any:
+    return (
+        tuple(-part if index == 0 else part for index, part in enumerate(result))
+        if isinstance(result, tuple)
+        else -result
+    )
+
+
+def lost_element(result: Any) -> Any:
+    first = (result[0] if isinstance(result, tuple) else result).copy()
+    first.flat[np.abs(first).argmax()] = 0
+    return (first, *result[1:]) if isinstance(result, tuple) else first
+
+
+def half_precision(result: Any) -> Any:
+    first = result[0] if isinstance(result, tuple) else result
+    rounded = first.astype(np.float16).astype(first.dtype)
+    return (rounded, *result[1:]) if isinstance(result, tuple) else rounded
+
+
+ERRORS = [wrong_sign, lost_element, half_precision]
+
+
+def normal(*shape: int, seed: int = 0, dtype: str = "float32") -> np.ndarray:
+    return gn.random.Stream(seed, "compare test").normal(shape).astype(dtype)
+
+
+def names(result: Comparison) -> list[str]:
+    return [row.name for row in result.failures]
+
+
+# Right backends
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", EVERYTHING, ids=str)
+def test_every_layer_stays_within_its_expected_rounding(case: LayerCase, dtype: str) -> None:
+    for training in (True, False):
+        result = gn.compare(case.layer(dtype), case.input(5, dtype), backends=BOTH, training=training)
+        assert result.ok, result.verdict
+        assert result.dtype == dtype
+        for row in result.rows:
+            for _, found in row.passes:
+                assert found.between.absolute == 0
+                assert found.carried.absolute == 0
+                assert dtype == "float32" or found.reference[0].absolute == 0
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=str)
+def test_every_layer_whose_result_is_rounded_is_not_taken_for_exact(case: LayerCase) -> None:
+    """A wrong sign of all that comes out is seen in every kind of layer, whatever its bound."""
+    layer = case.layer("float32")
+    x = case.input(5, "float32")
+    if not np.abs(layer.forward(x, training=True)).max():
+        return  # dropout of everything gives 0 and -0
+
+    class Negated(type(layer)):
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            y = super().compute(context, x)
+            return -y if self.backend.name == "altered" else y
+
+    layer.__class__ = Negated
+    result = gn.compare(layer, x, backends=("numpy", Altered("relu", lambda y: y)))
+    assert not result.ok
+    assert result.failures[0].forward.shares[0] <= 1 < result.failures[0].forward.shares[1]
+
+
+def residual_net() -> gn.Module:
+    with gn.random.seeded(3):
+        return gn.Sequential(
+            {
+                "conv": gn.Conv2d(2, 6, 3, padding=1),
+                "bn": gn.BatchNorm2d(6),
+                "relu": gn.ReLU(),
+                "block": gn.Add(
+                    gn.Sequential(gn.Conv2d(6, 6, 3, padding=1), gn.BatchNorm2d(6), gn.ReLU()), gn.Identity()
+                ),
+                "pool": gn.MaxPool2d(3, 2, 1),
+                "drop": gn.Dropout(0.3),
+                "mean": gn.AvgPool2d(2),
+                "flatten": gn.Flatten(),
+                "fc": gn.Linear(24, 5),
+            }
+        )
+
+
+X = normal(6, 2, 8, 8)
+LABELS = np.array([0, 1, 2, 3, 4, 0])
+
+
+def test_a_net_is_shown_layer_by_layer() -> None:
+    result = gn.compare(residual_net(), X, backends=BOTH, loss=gn.CrossEntropyLoss(), targets=LABELS)
+    assert result.ok
+    assert [row.name for row in result.rows] == [
+        *("conv", "bn", "relu", "block", "block.0.0", "block.0.1", "block.0.2", "block.1"),
+        *("pool", "drop", "mean", "flatten", "fc", "loss"),
+    ]
+    kinds = {row.name: row.kind for row in result.rows}
+    assert (kinds["conv"], kinds["block"], kinds["loss"]) == ("Conv2d", "Add", "CrossEntropyLoss")
+    assert (result.label, result.dtype, result.batch) == ("Sequential", "float32", 6)
+    text = str(result)
+    assert text.splitlines()[-1] == "all 14 layers agree within their expected rounding"
+    assert "<-- exceeds" not in text
+
+
+def test_the_net_and_its_random_position_are_not_changed() -> None:
+    net = residual_net()
+    net[0].weight.trainable = False
+    before = net.state_dict()
+    gn.compare(net, X, backends=BOTH, dtype="float64")
+    after = net.state_dict()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert net.dtype == np.float32
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert not net[0].weight.trainable
+    assert net._random_position == (0, 0, 0)
+
+
+def test_frozen_parameters_are_compared_too() -> None:
+    net = gn.Linear(3, 2)
+    net.weight.trainable = False
+    spoiled = copy.deepcopy(net)
+
+    class Wrong(gn.Linear):
+        def differentiate(self, context: gn.Context, grad_y: np.ndarray) -> np.ndarray:
+            grad_x = super().differentiate(context, grad_y)
+            self.weight.grad = self.weight.grad * (1 if self.weight.value.dtype == np.float64 else 2)
+            return grad_x
+
+    spoiled.__class__ = Wrong
+    assert gn.compare(net, normal(4, 3), backends=BOTH).ok
+    (row,) = gn.compare(spoiled, normal(4, 3), backends=BOTH).failures
+    assert row.backward.array == "weight"
+
+
+# Planted errors
+
+PLANTED = [
+    ("conv2d", "conv"),
+    ("conv2d_backward_input", "conv"),
+    ("conv2d_backward_weight", "conv"),
+    ("batch_norm", "bn"),
+    ("batch_norm_backward", "bn"),
+    ("max_pool2d", "pool"),
+    ("max_pool2d_backward", "pool"),
+    ("avg_pool2d", "mean"),
+    ("avg_pool2d_backward", "mean"),
+    ("relu", "relu"),
+    ("relu_backward", "relu"),
+    ("dropout", "drop"),
+    ("dropout_backward", "drop"),
+]
+
+
+def reached(primitive: str) -> Callable[..., bool]:
+    """Only the first of two layers of the kind: its arrays have the size of the image, or two channels."""
+    if primitive == "conv2d":
+        return lambda x, *_: x.shape[1] == 2
+    if primitive == "conv2d_backward_input":
+        return lambda grad_y, weight, *_: weight.shape[1] == 2
+    if primitive == "conv2d_backward_weight":
+        return lambda grad_y, x, *_: x.shape[1] == 2
+    return lambda *_: True
+
+
+@pytest.mark.parametrize("spoil", ERRORS)
+@pytest.mark.parametrize(("primitive", "layer"), PLANTED)
+def test_a_planted_error_is_found_in_its_own_layer(primitive: str, layer: str, spoil: Callable[[Any], Any]) -> None:
+    result = gn.compare(residual_net(), X, backends=("numpy", Altered(primitive, spoil, reached(primitive))))
+    assert not result.ok
+    same_kind = {"bn": "block.0.1", "relu": "block.0.2"}
+    assert names(result) == [layer, *([same_kind[layer]] if layer in same_kind else [])]
+    for row in result.failures:
+        wrong, right = (
+            (row.backward, row.forward)
+            if primitive.endswith(("backward", "_input", "_weight"))
+            else (row.forward, row.backward)
+        )
+        assert wrong.shares[0] <= 1 < wrong.shares[1]
+        assert wrong.between.absolute > 0
+        assert right.ok or primitive in {"relu", "batch_norm"}  # whose backward uses what forward returned
+        assert f"{row.kind} '{row.name}'" in result.verdict
+    assert "of altered" in result.verdict
+    assert str(result).count("<-- exceeds") >= len(result.failures)
+
+
+@pytest.mark.parametrize("spoil", ERRORS)
+def test_an_error_of_the_first_backend_is_put_down_to_the_first(spoil: Callable[[Any], Any]) -> None:
+    result = gn.compare(residual_net(), X, backends=(Altered("batch_norm_backward", spoil), "numpy"))
+    assert names(result) == ["bn", "block.0.1"]
+    assert all(row.backward.shares[1] <= 1 < row.backward.shares[0] for row in result.failures)
+
+
+@pytest.mark.parametrize("spoil", ERRORS)
+def test_an_error_of_the_loss(spoil: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    right = gn.CrossEntropyLoss()
+    result = gn.compare(residual_net(), X, backends=BOTH, loss=right, targets=LABELS)
+    assert result.ok
+
+    def wrong(predictions: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, grad = right(predictions, targets)
+        return value, grad if predictions.dtype == np.float64 else spoil(grad)
+
+    result = gn.compare(residual_net(), X, backends=BOTH, loss=wrong, targets=LABELS)
+    assert names(result) == ["loss"]
+
+
+def test_what_a_container_computes_itself_is_judged() -> None:
+    class Block(gn.Module):
+        """Adds before a layer and after it."""
+
+        def __init__(self) -> None:
+            self.conv, self.relu = gn.Conv2d(2, 2, 3, padding=1), gn.ReLU()
+
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            sign = 1 if x.dtype == np.float64 or self.backend.name == "numpy" else -1
+            return context.run(self.relu, x + sign * context.run(self.conv, x))
+
+        def differentiate(self, context: gn.Context, grad_y: np.ndarray) -> np.ndarray:
+            grad = self.relu.backward(grad_y)
+            return grad + self.conv.backward(grad)
+
+    net = gn.Sequential({"block": Block(), "pool": gn.MaxPool2d(2)})
+    assert gn.compare(net, X, backends=BOTH).ok
+    result = gn.compare(net, X, backends=("numpy", Altered("erf", lambda y: y)))
+    assert names(result) == ["block"]
+    assert result.failures[0].forward.array == "to relu"
+
+
+def test_shared_weights_are_compared_in_each_layer() -> None:
+    first, second = gn.Linear(4, 4), gn.Linear(4, 4)
+    second.weight = first.weight
+    result = gn.compare(gn.Sequential(first, gn.Tanh(), second), normal(5, 4), backends=BOTH)
+    assert result.ok
+    assert len(result.rows) == 3
+
+
+# Decisions that rounding may turn
+
+
+def test_ties_and_zeros_raise_no_alarm() -> None:
+    """Inputs that differ by rounding fall on both sides of 0, and which of two neighbours is larger is rounding's."""
+    net = gn.Sequential(gn.Linear(8, 8), gn.ReLU(), gn.Flatten(), gn.Linear(8, 36))
+    net[0].weight.value[:] = 1
+    net[0].bias.value[:] = 0
+    x = normal(64, 8)
+    x[:, -1] = -x[:, :-1].sum(axis=1)  # each sum is 0 but for rounding
+
+    class Backwards(NumpyBackend):
+        """Adds in another order, as every backend may."""
+
+        name = "backwards"
+
+    class Reordered(gn.Linear):
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            y = super().compute(context, x)
+            if self.backend.name == "backwards" and x.dtype == np.float32:
+                y = (x[:, ::-1].astype(np.float64) @ self.weight.value[:, ::-1].T).astype(np.float32) + self.bias.value
+            return y
+
+    net[0].__class__ = Reordered
+    result = gn.compare(net, x, backends=("numpy", Backwards()))
+    relu = next(row for row in result.rows if row.kind == "ReLU")
+    assert relu.backward.carried.relative > 0.1, "the example is to turn decisions"
+    assert relu.backward.between.absolute == 0
+    first, others = result.rows[0], result.rows[1:]
+    assert all(row.ok for row in others)
+    assert first.forward.ok or first.forward.array == "output"  # float64 adds what float32 rounds: a sum near 0
+    assert result.ok
+
+
+def test_constant_images_and_dead_channels_raise_no_alarm() -> None:
+    net = gn.Sequential(gn.Conv2d(1, 4, 3), gn.BatchNorm2d(4), gn.ReLU(), gn.Conv2d(4, 3, 3), gn.BatchNorm2d(3))
+    net[0].weight.value[1] = 0  # a channel with a variance of 0
+    for x in (np.zeros((4, 1, 9, 9), np.float32), np.full((4, 1, 9, 9), 0.1, np.float32), 100 + normal(4, 1, 9, 9)):
+        result = gn.compare(net, x, backends=BOTH)
+        assert result.ok, result.verdict
+
+
+def test_numbers_out_of_range_and_nan_are_equal_where_they_agree() -> None:
+    x = normal(4, 3)
+    x[0, 0], x[1, 1], x[2, 2] = np.nan, np.inf, -3e38
+    with np.errstate(all="ignore"):
+        assert gn.compare(gn.Sequential(gn.ReLU(), gn.Identity()), x, backends=BOTH).ok
+        assert gn.compare(gn.LeakyReLU(1e-30), x, backends=BOTH).ok
+
+
+def test_dropout_has_the_same_mask_on_both() -> None:
+    other = Altered("dropout", lambda result: result)
+    result = gn.compare(gn.Sequential(gn.Dropout(0.5), gn.Dropout(0.2)), X, backends=("numpy", other), seed=5)
+    assert result.ok
+
+    def shifted(x: np.ndarray, probability: float, stream: gn.random.Stream) -> tuple[np.ndarray, np.ndarray]:
+        return NumpyBackend.dropout(x, probability, stream.at(stream.epoch, stream.step + 1))
+
+    other.dropout = shifted
+    assert names(gn.compare(gn.Sequential(gn.Dropout(0.5)), X, backends=("numpy", other))) == ["0"]
+
+
+# Units
+
+
+def test_differences_in_their_units() -> None:
+    def add(result: np.ndarray) -> np.ndarray:
+        result = result.copy()
+        result[0, 0] += 2.0**-10
+        return result
+
+    net = gn.Sequential(gn.ReLU())
+    x = np.array([[1.0, 4.0], [0.0, -2.0]], np.float32)
+    result = gn.compare(net, x, backends=("numpy", Altered("relu", add)))
+    (row,) = result.rows
+    assert row.forward.between.absolute == 2.0**-10
+    assert row.forward.between.relative == 2.0**-12  # of 4
+    assert row.forward.between.ulps == 2.0**11  # 4 has units of 2**-21
+    assert row.forward.reference[0].absolute == 0
+    assert row.forward.reference[1] == row.forward.between
+    assert row.forward.shares == (0.0, np.inf)  # a choice is exact
+    assert result.whole.outputs == row.forward.between
+    assert result.whole.parameter == ""
+
+
+def test_the_whole_net_drifts_while_its_layers_agree() -> None:
+    class Rounded(gn.Linear):
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            y = super().compute(context, x)
+            return np.nextafter(y, np.float32(np.inf)) if self.backend.name == "altered" else y
+
+    net = gn.Sequential(*(gn.Linear(8, 8) for _ in range(3)))
+    for layer in net:
+        layer.__class__ = Rounded
+    result = gn.compare(net, normal(4, 8), backends=("numpy", Altered("erf", lambda y: y)))
+    assert result.ok
+    assert all(0 < row.forward.between.ulps <= 1 for row in result.rows)
+    assert result.rows[2].forward.carried.absolute > 0
+    assert result.rows[2].backward.between.absolute == 0
+    assert result.rows[0].backward.carried.absolute > 0 or result.whole.gradients.absolute > 0
+    assert result.whole.parameter.endswith("weight")
+
+
+# Bad input
+
+
+def test_bad_input() -> None:
+    net = gn.Linear(3, 2)
+    x = normal(4, 3)
+    for settings, error, message in [
+        ({"backends": ("numpy",)}, gn.DataError, "compare: got 1 backends, wanted two"),
+        ({"backends": ("numpy", "cuda")}, gn.BackendError, "unknown backend 'cuda'"),
+        ({"backends": BOTH, "loss": gn.MSELoss()}, gn.DataError, "loss and targets belong together"),
+        ({"backends": BOTH, "dtype": "float16"}, gn.DataError, "float16, wanted float32 or float64"),
+    ]:
+        with pytest.raises(error, match=message):
+            gn.compare(net, x, **settings)
+    with pytest.raises(gn.ShapeError, match="got no samples"):
+        gn.compare(net, x[:0], backends=BOTH)
+    with pytest.raises(gn.ShapeError, match="got no samples"):
+        gn.compare(net, backends=BOTH)
+    with pytest.raises(gn.DataError, match="got int64 values"):
+        gn.compare(net, np.arange(6).reshape(2, 3), backends=BOTH)
+    with pytest.raises(gn.ShapeError, match=r"Linear: .*wanted 3 values"):
+        gn.compare(net, normal(4, 5), backends=BOTH)
+
+
+def test_a_layer_that_computes_twice_in_a_pass_is_refused() -> None:
+    class Twice(gn.Module):
+        def __init__(self) -> None:
+            self.relu = gn.ReLU()
+
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            return context.run(self.relu, context.run(self.relu, x))
+
+    with pytest.raises(gn.StateError, match=r"ReLU 'relu' computed twice"):
+        gn.compare(Twice(), normal(2, 3), backends=BOTH)
