@@ -1,13 +1,14 @@
-// Batch normalisation of (N, C, inner) arrays: inner is the product of all axes after the channels, 1 if there are none.
+// Batch normalisation of (N, C, inner) arrays: inner is the product of all axes after the channels, 1 if none follow.
 //   batch_norm_moments          one block a part of a channel (`part_size` of its values): their moments.
 //   batch_norm_statistics       one block a channel: combines its parts into mean and 1 / sqrt(variance + eps).
-//   batch_norm_apply            one thread a run of elements: (x - mean) * inv_std * weight + bias, in training and inference.
+//   batch_norm_apply            one thread a run of elements: (x - mean) * inv_std * weight + bias; for training and
+//                               inference.
 //   batch_norm_gradient_sums    one block a part of a channel: sums of grad_y, and of grad_y times the normalised x.
 //   batch_norm_gradient_totals  one block a channel: adds its parts, which are the gradients of bias and weight.
 //   batch_norm_backward         one thread a run of elements: grad_x.
-// The variance takes one pass: values are counted from the channel's first one, which keeps the digits that a mean far
-// from zero would cost, moments follow Welford within a thread, and are combined as Chan, Golub and LeVeque do across
-// threads and parts. The order is fixed by the sizes and the block size alone, so that every run gives the same bits.
+// The variance takes one pass over x. Values are measured from the channel's first one, which keeps the digits that a
+// mean far from zero would cost; moments grow by Welford's update within a thread, and are combined as Chan, Golub and
+// LeVeque do across threads and parts. The order is fixed by sizes and block size alone: the same bits in every run.
 // A channel without values has mean 0 and variance 0. NaN and infinity reach every element of their channel, no other.
 //
 // Sources: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1; Welford 1962, Technometrics 4(3); Chan, Golub and

@@ -1,7 +1,7 @@
 // Dropout, with random numbers that are addressed and never advanced: Philox 4x32-10.
 //   dropout  one thread a block of four elements: counter b gives the words of elements 4b to 4b + 3.
-// Element i, in logical order of a contiguous array, is kept if word i mod 4 of counter i / 4 is at least the threshold:
-// the same bits as gpunet/random.py gives, whatever the launch. The counter's upper half is (step, epoch).
+// Element i, in logical order of a contiguous array, is kept if word i mod 4 of counter i / 4 is at least the
+// threshold: the bits of gpunet/random.py, whatever the launch. The counter's upper half is (step, epoch).
 // What is dropped becomes 0 even where it is not finite.
 //
 // Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.

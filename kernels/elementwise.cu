@@ -4,7 +4,7 @@
 //   dropout_backward  grad_x = grad_y * scale where the mask is true, else 0.
 //   error_function    y = erf(x).
 // One thread a grid-stride run of elements; neighbouring threads touch neighbouring elements.
-// NaN: relu(NaN) is NaN and lets its gradient through; what is blocked or dropped becomes 0 even where it is not finite.
+// NaN: relu(NaN) is NaN and lets its gradient through; what is blocked or dropped becomes 0, even if it is not finite.
 
 extern "C" __global__ void relu(const real* __restrict__ x, real* __restrict__ y, index_t size) {
   for (index_t i = global_thread(); i < size; i += total_threads()) {

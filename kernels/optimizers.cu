@@ -2,9 +2,10 @@
 //   sgd_step   SGD with momentum, dampening, Nesterov's look ahead and weight decay.
 //   adam_step  Adam, and AdamW if `decoupled`.
 // One block a chunk of `chunk_size` elements of one of the arrays, one thread an element of it at a time.
-// Every product and sum rounds by itself, in the order of the NumPy backend: the compiler would otherwise fuse a product
-// and a sum into one operation that rounds once, and the two backends would drift apart. The results are equal bit for
-// bit as long as no number is denormal, which CuPy's compiler options make 0. NaN and infinity go through.
+// Every product and every sum rounds by itself, in the order of the NumPy backend: the compiler would otherwise fuse a
+// product and a sum into one operation that rounds once, and the two backends would drift apart. Results are equal bit
+// for bit, unless a number is denormal: CuPy's compiler options turn those of float32 into 0. NaN and infinity go
+// through.
 //
 // Sources: Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; Loshchilov and Hutter 2019, arXiv:1711.05101.
 

@@ -1,20 +1,21 @@
 // Max and average pooling over (N, C, H, W) arrays; a plane is one (n, c) image.
-//   max_pool2d                   one thread an output element; scans its window.
-//   max_pool2d_backward_tiles    one thread a tile of stride x stride input elements, aligned with the image; only in a
-//                                file compiled for one small window. Loads each window that may have chosen one of them
-//                                once; every index inside the tile is a constant, so that nothing is divided.
-//   max_pool2d_backward_gather   one thread an input element; walks over the windows above it. For any window.
-//   max_pool2d_backward_atomic   one thread an output element; adds into a grad_x of zeros. Not deterministic where
-//                                windows overlap, and never the default.
-//   avg_pool2d, avg_pool2d_backward_tiles, avg_pool2d_backward_gather   the same for means.
-// Where windows do not overlap, tiles and gather have one window at most above an element: their sums become plain stores.
-// Both write every element of grad_x, also those that no window covers, so that nothing has to clear it; both add in
-// the order of the places inside the window, row-major, whatever the launch.
-// Offsets are row * (columns of the window) + column inside the window: one byte, or four (*_wide) for windows of more than 256
-// elements. Ties go to the first in row-major order; 0.0 and -0.0 tie. A NaN beats every number, and the last of several
-// wins. Padding is never chosen, not even over -inf.
+//   max_pool2d                  one thread an output element; scans its window.
+//   max_pool2d_backward_tiles   one thread a tile of stride x stride input elements, aligned with the image; in a file
+//                               compiled for one window. Loads each window that reaches into the tile once; every index
+//                               inside the tile is a constant, so that nothing is divided.
+//   max_pool2d_backward_gather  one thread an input element; walks over the windows above it. For any window.
+//   max_pool2d_backward_atomic  one thread an output element; adds into a grad_x of zeros. Where windows overlap the
+//                               order of additions, and so the last bits, differ from run to run.
+//   avg_pool2d, avg_pool2d_backward_tiles, avg_pool2d_backward_gather
+//                               the same for means.
+// Where windows do not overlap, tiles and gather find one window at most above an element: plain stores. Both write all
+// of grad_x, also what no window covers, so that nothing has to clear it, and both add in the order of the places
+// inside the window, row-major, whatever the launch.
+// Offsets are row * (columns of the window) + column inside the window: one byte, or four (*_wide) for windows of more
+// than 256 elements. Ties go to the first in row-major order; 0.0 and -0.0 tie. A NaN beats every number, and the last
+// of several wins. Padding is never chosen, not even over -inf. A window must have one real element.
 
-// ----------------------------------------------------------------------------------------------------------- max pooling
+// -------------------------------------------------------------------------------------------------------- max pooling
 
 template <typename Offset>
 __device__ void choose_largest(const real* __restrict__ x, real* __restrict__ y, Offset* __restrict__ offsets,
@@ -157,7 +158,7 @@ extern "C" __global__ void max_pool2d_backward_atomic_wide(const real* __restric
   scatter_chosen(grad_y, offsets, grad_x, window, planes);
 }
 
-// ------------------------------------------------------------------------------------------------------- average pooling
+// ---------------------------------------------------------------------------------------------------- average pooling
 
 // How many elements of a window that starts at `first` count along one axis of `size` elements: those before `limit`,
 // and not before `start`.

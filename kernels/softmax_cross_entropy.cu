@@ -1,12 +1,12 @@
 // Softmax and cross entropy of (N, C, inner) logits, one label for each of the N * inner samples.
 //   label_weights               one block a chunk of samples: the sum of their weights.
 //   softmax_cross_entropy       one thread a sample; neighbouring threads read neighbouring samples of a class.
-//   softmax_cross_entropy_wide  one block a sample; for many classes without axes after them, where neighbouring threads
-//                               read neighbouring classes.
+//   softmax_cross_entropy_wide  one block a sample; for many classes with no axes after them, where neighbouring
+//                               threads read neighbouring classes.
 // The gradient is divided by the sum of the weights of the samples that count; 0 / 0 gives NaN if there are none.
 // The largest logit is subtracted first, so that no exponential overflows. An ignored sample has loss 0 and gradient 0
 // whatever its logits; a NaN, or no finite logit at all, gives NaN for its sample.
-// A label outside [0, C) that is not ignored reads nothing: its weight is NaN, and with it its loss and every gradient.
+// A label outside [0, C) that is not ignored reads nothing: its weight is NaN, and so are its loss and every gradient.
 
 // What one sample's row needs to become gradients.
 struct Sample {
@@ -26,7 +26,8 @@ __device__ __forceinline__ accumulator weight_of(const real* class_weight, index
 
 __device__ __forceinline__ Sample sample_of(const real* row, index_t label, const real* class_weight, index_t classes,
                                             accumulator smoothing) {
-  const Sample sample = {row[0], 0, 0, weight_of(class_weight, label, classes), 0, smoothing, smoothing / classes, label};
+  const accumulator weight = weight_of(class_weight, label, classes);
+  const Sample sample = {row[0], 0, 0, weight, 0, smoothing, smoothing / classes, label};
   return sample;
 }
 

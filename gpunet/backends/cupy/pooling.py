@@ -30,33 +30,24 @@ def max_pool2d(library: KernelLibrary, x: Array, window: Window) -> tuple[Array,
 
 
 def max_pool2d_backward(
-    library: KernelLibrary,
-    grad_y: Array,
-    offsets: Array,
-    x_shape: tuple[int, ...],
-    window: Window,
-    atomic: bool = False,
+    library: KernelLibrary, grad_y: Array, offsets: Array, x_shape: tuple[int, ...], window: Window
 ) -> Array:
     """See `Backend.max_pool2d_backward`.
 
-    Args:
-        atomic: add by atomic operations, in an order that differs from run to run where windows overlap.
+    Where windows overlap, ``library.options.scatter`` chooses between gathering and atomic addition.
     """
     xp = library.xp
     grad_y = contiguous(grad_y)
     offsets = contiguous(offsets, _offset_dtype(window))
-    constants = _constants(window)
-    planes = x_shape[0] * x_shape[1]
-    fields = windows.fields(window, x_shape[2], x_shape[3])
-    if atomic:
+    if window.overlaps and library.options.scatter == "atomic":
         grad_x = xp.zeros(x_shape, grad_y.dtype)
-        kernel, threads = _wide("max_pool2d_backward_atomic", window), grad_y.size
+        kernel, threads = "max_pool2d_backward_atomic", grad_y.size
     else:
         grad_x = xp.empty(x_shape, grad_y.dtype)
         kernel, threads = _gathering("max_pool2d_backward", grad_x, window)
-        kernel = _wide(kernel, window)
-    arguments = (grad_y, offsets, grad_x, fields, planes)
-    library.launch("pooling", kernel, grad_y.dtype, *arguments, threads=threads, constants=constants)
+    fields, planes = windows.fields(window, x_shape[2], x_shape[3]), x_shape[0] * x_shape[1]
+    arguments, name = (grad_y, offsets, grad_x, fields, planes), _wide(kernel, window)
+    library.launch("pooling", name, grad_y.dtype, *arguments, threads=threads, constants=_constants(window))
     return grad_x
 
 
