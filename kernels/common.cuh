@@ -49,9 +49,9 @@ __device__ inline int maximum(int first, int second) { return first > second ? f
 // A window that slides over an image of height x width. The host has checked that any row or column a window may name,
 // padding included, fits an int.
 //
-// A file compiled with -DKERNEL_ROWS, -DKERNEL_COLS, -DSTRIDE_ROWS and -DSTRIDE_COLS knows them, and a dilation of 1, at
-// compile time: loops over the window unroll, and a division by the stride becomes a shift. Kernels read them through
-// the methods, which say the same either way; `size_is_constant` asks which.
+// A file compiled with -DKERNEL_ROWS, -DKERNEL_COLS, -DSTRIDE_ROWS and -DSTRIDE_COLS knows them, and a dilation of 1,
+// at compile time: loops over the window unroll, and a division by the stride becomes a shift. Kernels read them
+// through the methods, which say the same either way; `size_is_constant` asks which.
 struct Window {
   int height, width;          // of the image
   int out_height, out_width;  // number of windows
@@ -89,8 +89,8 @@ struct Window {
 };
 
 // Which windows lie over one row (column) of an image, and with which of their elements: starting from element 0,
-// `advance` goes to the next element, and `out` is the window that has it there, if there `is_window`. Steps are additions:
-// nothing is divided after the start.
+// `advance` goes to the next element, and `out` is the window that has it there, if there `is_window`. Steps are
+// additions: nothing is divided after the start.
 struct WindowsOver {
   int out, rest;  // row + padding - element * dilation = out * stride + rest, with 0 <= rest < stride
   int stride, out_step, rest_step;
@@ -151,7 +151,7 @@ __device__ inline int shuffle_down(unsigned int lanes, int value, int offset) {
   return __shfl_down_sync(lanes, value, offset);
 }
 
-// Combine the values of all threads of this warp. Every thread of the warp must call it; the first lane gets the result.
+// Combine the values of all threads of this warp. Every thread of it must call it; the first lane gets the result.
 template <typename Value, typename Combine>
 __device__ Value warp_reduce(Value value, Combine combine) {
   const int lane = threadIdx.x % WARP_SIZE;

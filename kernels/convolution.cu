@@ -1,9 +1,9 @@
 // Convolution (cross-correlation) over NCHW images without columns, for filters (F, C / groups, kh, kw).
 //   conv2d                   one thread per output element; sums over its window in the order c, i, j.
-//   conv2d_backward_input    one thread per input element; a gather over the filters and windows that saw it, in the order
-//                            f, i, j: no atomics, no clearing.
-//   conv2d_backward_weight   blocks of threads per weight; each sums the products of its share of the outputs, threads in
-//                            a fixed order, into `partials`.
+//   conv2d_backward_input    one thread per input element; a gather over the filters and windows that saw it, in the
+//                            order f, i, j: no atomics, no clearing.
+//   conv2d_backward_weight   blocks of threads per weight; each sums the products of its share of the outputs, threads
+//                            in a fixed order, into `partials`.
 //   sum_partials             one thread per weight; adds the shares in their order.
 //   depthwise, depthwise_backward_input, depthwise_backward_weight
 //                            the same where each channel has filters of its own (C / groups = 1): there is no sum over
@@ -12,8 +12,8 @@
 //   place_product, filters_first, add_bias
 //                            between the layout of images and that of column products, which cuBLAS computes.
 // Neighbouring threads work on neighbouring columns of an image, so that at stride 1 their loads and stores are of
-// neighbouring addresses. Padding counts as 0 and is skipped: 0 times infinity does not arise. NaN and infinity reach what
-// they touch. Every result is the same bits from run to run; another block size may sum weights in another order.
+// neighbouring addresses. Padding counts as 0 and is skipped: 0 times infinity does not arise. NaN and infinity reach
+// what they touch. Every result is the same bits from run to run; another block size may sum weights in another order.
 
 // Sizes of one convolution; channels and filters are those of all groups.
 struct Convolution {
@@ -90,8 +90,8 @@ extern "C" __global__ void depthwise(const real* __restrict__ x, const real* __r
 // ------------------------------------------------------------------------------------------------------ input gradient
 
 // What the windows over pixel (row, col) send it: grad_y of one filter and image, times that filter's elements.
-__device__ inline accumulator gather(const real* __restrict__ grad_y, const real* __restrict__ element, int row, int col,
-                                     const Window& window) {
+__device__ inline accumulator gather(const real* __restrict__ grad_y, const real* __restrict__ element, int row,
+                                     int col, const Window& window) {
   accumulator sum = 0;
   WindowsOver over_row = windows_over_row(window, row);
 #pragma unroll
@@ -208,9 +208,9 @@ extern "C" __global__ void conv2d_backward_weight(const real* __restrict__ grad_
       const int row = window.first_row(at.row) + i * window.dilation_rows();
       const int col = window.first_col(at.col) + j * window.dilation_cols();
       if (!window.has_row(row) || !window.has_col(col)) continue;
-      const index_t grad = ((at.image * sizes.filters + filter) * window.out_height + at.row) * window.out_width + at.col;
-      const index_t pixel = ((at.image * sizes.channels + channel) * window.height + row) * window.width + col;
-      sum += accumulator(grad_y[grad]) * accumulator(x[pixel]);
+      const index_t grad_row = (at.image * sizes.filters + filter) * window.out_height + at.row;
+      const index_t pixel_row = (at.image * sizes.channels + channel) * window.height + row;
+      sum += accumulator(grad_y[grad_row * window.out_width + at.col]) * accumulator(x[pixel_row * window.width + col]);
     }
     const accumulator total = block_sum(sum, scratch);
     if (threadIdx.x == 0) partials[block] = total;

@@ -165,8 +165,9 @@ def number(argument: Any, dtype: np.dtype[Any]) -> Any:
         return dtype.type(value)
     if isinstance(argument, _TRUTHS) or not isinstance(argument, _NUMBERS):
         raise BackendError(f"got {_shown(argument)}, wanted a number ({dtype}).")
-    if math.isfinite(argument) and abs(argument) > np.finfo(dtype).max:
-        raise BackendError(f"{argument} is out of range for {dtype}: up to {np.finfo(dtype).max}.")
+    largest = float(np.finfo(dtype).max)
+    if math.isfinite(argument) and abs(float(argument)) > largest:
+        raise BackendError(f"{argument} is out of range for {dtype}: up to {largest}.")
     return dtype.type(argument)
 
 
