@@ -22,7 +22,7 @@ DEVICE_HEADERS = Path(__file__).parent / "device"
 RUNTIME = "libamdhip64.so.7"  # everything is in this one; the other names are links to it
 DEVICE = "libgpunet_device.so"  # what compiled kernels call: scheduler, barriers, reports
 
-_FLAGS = ["-std=c++17", "-O2", "-g1", "-fPIC", "-pthread", "-fno-strict-aliasing", "-fvisibility=hidden"]
+_FLAGS = ["-std=c++17", "-O2", "-fPIC", "-pthread", "-fno-strict-aliasing", "-fvisibility=hidden"]
 _EXTRA_LIBRARIES = ("libhiprtc.so.7",)  # loaded by name, so no compiled module lists it
 
 

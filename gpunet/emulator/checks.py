@@ -1,8 +1,8 @@
 """The checks of ``gpunet emulate --check``: how kernels are compiled and run so that their mistakes are seen.
 
     bounds   AddressSanitizer: accesses outside of arrays in device memory and in static and dynamic shared memory
-    races    ThreadSanitizer, which sees every CUDA thread as a thread of its own: accesses that no barrier and no atomic
-             operation orders, within a block and between blocks
+    races    ThreadSanitizer, which sees every CUDA thread as a thread of its own: accesses that no barrier and no
+             atomic operation orders, within a block and between blocks
     memory   loads of bytes that nobody has written, and such bytes that reach the host
     trace    no check of mistakes: it counts the 32-byte sectors that each warp's accesses touch
 
@@ -27,9 +27,9 @@ _TIMEOUT = 60  # seconds for the compiler to say where a library lies
 # Line tables that binutils reads rightly also where `#line` names another file; optimised, but so that lines are told.
 _DEBUGGABLE = ("-O1", "-g", "-gdwarf-4", "-fno-omit-frame-pointer", "-DGPUNET_EMULATOR_CHECKED")
 
-# g++ puts a call before every load and store; the device library receives it in ThreadSanitizer's place, which therefore
-# must not be linked: -nodefaultlibs, and by name what else belongs to C++. Calls of the C library's functions are not
-# instrumented: the linker leads them to the device library too, and the compiler may not make up new ones.
+# g++ puts a call before every load and store; the device library receives it in ThreadSanitizer's place, which
+# therefore must not be linked: -nodefaultlibs, and by name what else belongs to C++. Calls of the C library's functions
+# are not instrumented: the linker leads them to the device library too, and the compiler may not make up new ones.
 _OBSERVED = (
     "-fsanitize=thread",
     "-nodefaultlibs",

@@ -16,8 +16,8 @@ struct Context {
   bool fenced;            // this CUDA thread has executed a memory fence: its atomics then publish what it wrote
 };
 
-// `__thread`, not `thread_local`: no hidden initialisation. "initial-exec": one load, no call. The one definition stands
-// in the device library, so that the many kernels' shared objects take no room in the process's static thread storage.
+// `__thread`, not `thread_local`: no hidden initialisation. "initial-exec": one load, no call. The one definition is in
+// the device library, so that the many kernels' shared objects take no room in the process's static thread storage.
 extern __thread Context context __attribute__((tls_model("initial-exec"), visibility("default")));
 
 inline const Context& current() { return context; }

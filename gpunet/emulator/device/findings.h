@@ -27,8 +27,8 @@ struct Finding {
   std::vector<Access> accesses;  // the first is the one that is named
 };
 
-// Keeps the finding until report_findings(): a sanitizer that has just found something holds locks, under which no other
-// program can be asked for the source lines. Findings at the same lines are reported once.
+// Keeps the finding until report_findings(): a sanitizer that has just found something holds locks, under which no
+// other program can be asked for the source lines. Findings at the same lines are reported once.
 void keep_finding(Finding finding);
 void report_findings();
 

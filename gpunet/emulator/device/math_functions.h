@@ -63,8 +63,12 @@ inline long long llmax(long long a, long long b) { return max(a, b); }
 GPUNET_BOTH(rsqrt, 1.0 / ::sqrt(x))
 GPUNET_BOTH(rcbrt, 1.0 / ::cbrt(x))
 // Reduced before the multiplication by pi, so that whole and half numbers are exact.
-GPUNET_BOTH(sinpi, [](double r) { return ::fabs(r) == 1.0 ? ::copysign(0.0, r) : ::sin(M_PI * r); }(::remainder(x, 2.0)))
-GPUNET_BOTH(cospi, [](double r) { return r == 0.5 ? 0.0 : ::cos(M_PI * r); }(::fabs(::remainder(x, 2.0))))
+namespace gpunet_emulator {
+inline double sine_of_turn(double r) { return ::fabs(r) == 1.0 ? ::copysign(0.0, r) : ::sin(M_PI * r); }
+inline double cosine_of_turn(double r) { return r == 0.5 ? 0.0 : ::cos(M_PI * r); }
+}  // namespace gpunet_emulator
+GPUNET_BOTH(sinpi, gpunet_emulator::sine_of_turn(::remainder(x, 2.0)))
+GPUNET_BOTH(cospi, gpunet_emulator::cosine_of_turn(::fabs(::remainder(x, 2.0))))
 GPUNET_BOTH(normcdf, 0.5 * ::erfc(x * -0.70710678118654752440))
 #undef GPUNET_BOTH
 

@@ -68,7 +68,7 @@ template <auto Kernel, class... Arguments> struct Threads<Kernel, void (*)(Argum
   }
 };
 
-// With the kernel as a template argument the compiler sees which kernel runs, and can inline it into the loop over threads.
+// The kernel is a template argument, so that the compiler can inline it into the loop over threads.
 template <auto Kernel> const char* run(const Launch& launch) {
   typedef Threads<Kernel, decltype(Kernel)> Code;
   KernelCode code = {Code::one, Code::all, (const void*)&Code::one, &__start_gpunet_waits != &__stop_gpunet_waits};

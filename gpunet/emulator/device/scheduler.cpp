@@ -24,7 +24,9 @@ Scheduler& Scheduler::of_this_os_thread() {
   return *scheduler;
 }
 
-void* Scheduler::barrier_object(const Thread& thread) const { return order_objects_ + 8 * (thread.barriers_passed & 1); }
+void* Scheduler::barrier_object(const Thread& thread) const {
+  return order_objects_ + 8 * (thread.barriers_passed & 1);
+}
 void* Scheduler::lane_object(const Thread& thread) const { return order_objects_ + 8 * (2 + thread.number); }
 void* Scheduler::group_object(int warp) const { return order_objects_ + 8 * (2 + kMostThreads + warp); }
 
@@ -52,8 +54,19 @@ bool Scheduler::run_block(const Launch& launch, const KernelCode& code, const un
 
 bool Scheduler::run_without_fibers(const unsigned short* order) {
   running_ = nullptr;
-  if (__builtin_setjmp(escape_) == 0) code_->all_threads(launch_->arguments, order);
-  return !failed_;
+  if (__builtin_setjmp(escape_) != 0) return false;
+  if (observation() == Observation::none && !bounds_are_checked()) {
+    code_->all_threads(launch_->arguments, order);
+    return true;
+  }
+  // One by one: what a compiler may do once for all threads of its loop, each thread does for itself on a GPU.
+  const uint3 size = context.block_size;
+  for (int i = 0; i < count_; i++) {
+    const unsigned number = order ? order[i] : (unsigned)i;
+    context.thread = {number % size.x, number / size.x % size.y, number / (size.x * size.y)};
+    code_->one_thread(launch_->arguments);
+  }
+  return true;
 }
 
 void thread_entry() {
@@ -212,7 +225,8 @@ void Scheduler::report_deadlock() {
       last++;
     used += snprintf(text + used, sizeof(text) - used, "%s threads %d to %d wait at ", used ? ";" : "", i, last);
     if (first.state == State::at_barrier)
-      used += snprintf(text + used, sizeof(text) - used, "the block's barrier in line %d of %s", first.line, first.file);
+      used += snprintf(text + used, sizeof(text) - used, "the block's barrier in line %d of %s", first.line,
+                       first.file);
     else
       used += snprintf(text + used, sizeof(text) - used, "a warp operation in line %d of %s with mask 0x%08x",
                        first.line, first.file, first.request.mask);

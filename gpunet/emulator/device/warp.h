@@ -25,8 +25,8 @@ struct WarpRequest {
   int width;       // a shuffle's group of lanes: a power of two up to 32
 };
 
-// Waits for the lanes of the mask; returns this lane's result. A mask of 0 means the lanes that run together here, as in
-// the operations without _sync.
+// Waits for the lanes of the mask; returns this lane's result. A mask of 0 means the lanes that run together here, as
+// in the operations without _sync.
 uint64_t warp_operation(const WarpRequest& request, const char* file, int line);
 
 template <class T>

@@ -46,7 +46,8 @@ uint64_t Scheduler::wait_for_warp(const WarpRequest& request, const char* file, 
   const int warp = thread.number / kWarp, lane = thread.number % kWarp;
   if (request.mask != 0 && (request.mask >> lane & 1) == 0) {
     char message[160];
-    snprintf(message, sizeof(message), "lane %d is not in the mask 0x%08x of its own warp operation", lane, request.mask);
+    snprintf(message, sizeof(message), "lane %d is not in the mask 0x%08x of its own warp operation", lane,
+             request.mask);
     fail(message, file, line);
   }
   if (is_shuffle(request.kind) &&

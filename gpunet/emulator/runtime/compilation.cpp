@@ -33,6 +33,8 @@ struct KernelPlace { const char* kernel; const char* file; int line; bool fibers
 
 bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
 
+bool exists(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
+
 // A string literal with this content.
 std::string literal(const std::string& text) {
   std::string result = "\"";
@@ -74,6 +76,8 @@ std::vector<std::string> user_options(const std::vector<std::string>& options) {
     bool wanted = starts_with(option, "-I") || starts_with(option, "-D") || starts_with(option, "-U");
     if (!wanted) continue;
     if (option.size() == 2 && i + 1 < options.size()) option += options[++i];
+    // CuPy also names folders that only a real ROCm has.
+    if (starts_with(option, "-I") && !exists(option.substr(2))) continue;
     result.push_back(option);
   }
   return result;
@@ -106,8 +110,6 @@ void make_folder(const std::string& path) {
   mkdir(path.c_str(), 0777);
 }
 
-bool exists(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
-
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += word + '\n';
@@ -125,26 +127,38 @@ std::string hash(const std::string& text) {
   return digits;
 }
 
-// The folder that holds the device header as g++ likes it best, already read. Without it, as when the disk is full,
-// the header itself is found.
-std::string precompiled_header(const std::vector<std::string>& command) {
-  std::string folder = settings().cache + "/headers/" + hash(joined(command));
-  std::string header = folder + "/cuda_on_cpu.h.gch";
-  if (exists(header)) return folder;
-  make_folder(folder);
-  std::string temporary = temporary_name(header);
-  std::vector<std::string> words = command;
-  for (const std::string& word :
-       {"-I" + settings().device_headers, std::string("-x"), std::string("c++-header"),
-        settings().device_headers + "/cuda_on_cpu.h", std::string("-o"), temporary})
-    words.push_back(word);
-  Outcome outcome = run_process(words);
-  if (outcome.status != 0) {
-    say("cannot compile the device header: " + outcome.output);
-    unlink(temporary.c_str());
-  } else {
-    rename(temporary.c_str(), header.c_str());
+// The lines that nearly every kernel of CuPy's own begins with: #include of its headers.
+std::string preamble(const std::string& source) {
+  size_t end = 0;
+  while (source.compare(end, 15, "#include <cupy/") == 0) {
+    size_t next = source.find('\n', end);
+    if (next == std::string::npos) break;
+    end = next + 1;
   }
+  return source.substr(0, end);
+}
+
+// A header that g++ has already read: the device header and, for CuPy's own kernels, CuPy's headers. Returns the folder
+// of prefix.h. Where it cannot be read again, as after other -D options, g++ reads the text instead.
+std::string precompiled_header(const std::vector<std::string>& command, const std::vector<std::string>& own,
+                               const std::string& preamble) {
+  std::string key = joined(command) + (preamble.empty() ? "" : joined(own) + preamble);
+  std::string folder = settings().cache + "/headers/" + hash(key);
+  std::string header = folder + "/prefix.h", compiled = header + ".gch";
+  if (exists(compiled)) return folder;
+  make_folder(folder);
+  std::string temporary = temporary_name(compiled), temporary_text = temporary_name(header);
+  std::ofstream(temporary_text) << "#include \"cuda_on_cpu.h\"\n" << preamble;
+  rename(temporary_text.c_str(), header.c_str());
+  std::vector<std::string> words = command;
+  words.push_back("-I" + settings().device_headers);
+  if (!preamble.empty()) words.insert(words.end(), own.begin(), own.end());
+  for (const std::string& word : {std::string("-x"), std::string("c++-header"), header, std::string("-o"), temporary})
+    words.push_back(word);
+  if (run_process(words).status == 0)
+    rename(temporary.c_str(), compiled.c_str());
+  else
+    unlink(temporary.c_str());
   return folder;
 }
 
@@ -183,11 +197,11 @@ Compilation compile_kernels(const std::string& source, const std::string& name, 
                             const std::vector<std::string>& expressions) {
   std::string file = name.empty() ? "kernel.cu" : name;
   ScannedSource scanned = scan_source(rewrite_source(source), file);
-  std::string text = "#include \"cuda_on_cpu.h\"" + std::string(PROLOGUE) + "#line 1 " + literal(file) + "\n" +
+  std::string text = "#include \"prefix.h\"" + std::string(PROLOGUE) + "#line 1 " + literal(file) + "\n" +
                      scanned.text + launchers(scanned, expressions);
   std::vector<std::string> command = base_command(options);
   std::vector<std::string> own = user_options(options);
-  std::string key = hash(joined(command) + joined(own) + text);
+  std::string key = hash(joined(command) + joined(own) + preamble(source) + text);
   std::string folder = settings().cache + "/kernels/" + key.substr(0, 2);
   Compilation result;
   result.path = folder + "/" + key + ".so";
@@ -202,7 +216,7 @@ Compilation compile_kernels(const std::string& source, const std::string& name, 
     return result;
   }
   std::vector<std::string> words = command;
-  words.push_back("-I" + precompiled_header(command));
+  words.push_back("-I" + precompiled_header(command, own, preamble(source)));
   words.push_back("-I" + settings().device_headers);
   words.insert(words.end(), own.begin(), own.end());
   for (const std::string& word : {std::string("-shared"), temporary_source, settings().libraries + "/libgpunet_device.so",
