@@ -4,9 +4,11 @@
 #   PYTHON  the Python to build on (3.11 or newer):  make test PYTHON=python3.12
 #   VENV    the environment:                         make test VENV=/tmp/environment
 #   JOBS    test processes:                          make test JOBS=4
+#   EMULATOR  the environment of the emulator, whose CuPy excludes the others:  make emulate EMULATOR=/tmp/emulator
 
 PYTHON ?= python3
 VENV ?= .venv
+EMULATOR ?= .venv-emulator
 JOBS ?= 2
 BIN := $(VENV)/bin
 # An activated environment or a PYTHONPATH must not leak into this one.
@@ -18,7 +20,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test oracles coverage lint format typecheck bench clean distclean
+.PHONY: help demo test oracles emulate coverage lint format typecheck bench clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,6 +33,11 @@ test: $(VENV)/.installed-test  ## all tests, with line coverage; those that need
 
 oracles: $(VENV)/.installed-oracles  ## the tests judged by PyTorch and ONNX; an absent oracle fails
 	GPUNET_REQUIRE_ORACLES=1 $(PYTEST) -m oracle --durations=5
+
+emulate: $(EMULATOR)/.installed  ## the CuPy backend and its kernels on a device made of the CPU; needs g++
+	GPUNET_REQUIRE_CUPY=1 $(ONE_THREAD) $(EMULATOR)/bin/gpunet emulate -- \
+		python -m pytest -m gpu -n $(JOBS) --dist loadgroup --durations=5
+	GPUNET_REQUIRE_EMULATOR=1 $(ONE_THREAD) $(EMULATOR)/bin/python -m pytest -n $(JOBS) --dist loadgroup tests/emulator
 
 coverage: $(VENV)/.installed-test  ## as test, with an HTML report in htmlcov/
 	$(PYTEST) --cov --cov-report=term --cov-report=html
@@ -51,22 +58,22 @@ bench: $(VENV)/.installed-plot  ## time the parts of a training step
 
 clean:  ## remove what builds, tests and tools left; keep runs/ and the environment
 	rm -rf build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './.git/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(EMULATOR)/*' -not -path './.git/*' -prune -exec rm -rf {} +
 
 distclean: clean  ## clean, and remove the environment
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(EMULATOR)
 
 # One stamp for each set of extras: an environment is filled again only when the project's own requirements change.
 REQUIREMENTS := setup.py pyproject.toml gpunet/_version.py
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
-$(VENV)/.created:
+%/.created:
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "error: there is no '$(PYTHON)'. Install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "error: $$($(PYTHON) --version 2>&1) is too old: gpunet needs 3.11 or newer. Try: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "making the environment $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@echo "making the environment $*"
+	@$(PYTHON) -m venv $* || { rm -rf $*; \
 		echo "error: '$(PYTHON) -m venv' failed (above). On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
@@ -83,4 +90,11 @@ $(VENV)/.installed-test: $(VENV)/.created $(REQUIREMENTS)
 $(VENV)/.installed-oracles: $(VENV)/.installed-test
 	@echo "installing gpunet with [test,data,plot,oracles] into $(VENV)"
 	@$(INSTALL) -e '.[test,data,plot,oracles]'
+	@touch $@
+
+$(EMULATOR)/.installed: $(EMULATOR)/.created $(REQUIREMENTS)
+	@command -v g++ >/dev/null || { \
+		echo "error: the emulator compiles kernels with g++. On Debian and Ubuntu: apt install g++" >&2; exit 1; }
+	@echo "installing gpunet with [test,emulator] into $(EMULATOR)"
+	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,emulator]'
 	@touch $@

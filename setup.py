@@ -17,7 +17,8 @@ CUPY_VERSIONS = ">=14.0.1,!=14.1.0"
 EXTRAS = {
     "cuda12x": [f"cupy-cuda12x[ctk]{CUPY_VERSIONS}"],
     "cuda13x": [f"cupy-cuda13x[ctk]{CUPY_VERSIONS}"],
-    "emulator": ["cupy-rocm-7-0"],
+    # The emulator implements what this CuPy calls; another minor version may call more.
+    "emulator": ["cupy-rocm-7-0>=14.2,<14.3", "scipy-openblas32>=0.3.27"],
     "data": ["pooch>=1.8", "platformdirs>=4.0", "Pillow>=10.3"],
     "plot": ["matplotlib>=3.9"],
     "onnx": ["onnx>=1.16"],
@@ -68,6 +69,7 @@ setup(
     package_dir=FOLDERS,
     package_data={
         "gpunet": ["py.typed"],
+        "gpunet.emulator": ["**/*.cpp", "**/*.h"],
         "gpunet.data": ["**/*.npz", "**/*.gz", "**/*.csv", "**/*.txt", "**/*.md", "**/LICENSE*"],
         "gpunet.kernels": ["*.cu", "*.cuh"],
         "gpunet.recipes": ["*.toml"],

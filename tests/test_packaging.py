@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.xdist_group("packaging")
 
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv", "venv", "runs", "build", "dist", "htmlcov", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis",
+    ".git", ".venv*", "venv", "runs", "build", "dist", "htmlcov", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis",
     ".coverage*",
 )  # fmt: skip
 

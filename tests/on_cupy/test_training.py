@@ -46,7 +46,7 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(cupy: Backend, tmp_path: Path)
 def test_a_loss_that_explodes_is_found_by_layer(cupy: Backend) -> None:
     net = small_net(dropout=0.0).to(cupy)
     net[5].weight.value[0, 0] = np.inf  # type: ignore[attr-defined]
-    with pytest.raises(gn.DataError, match=r"the loss is not finite in epoch 1.*Linear '5'"):
+    with pytest.raises(gn.DataError, match=r"not finite in epoch 1, batch 1 of it\. '5\.weight' is not finite"):
         trainer(net, check_every=1).fit(stripes(), 1)
 
 
