@@ -1,6 +1,7 @@
 """The checks of ``gpunet emulate --check``: how kernels are compiled and run so that their mistakes are seen.
 
     bounds   AddressSanitizer: accesses outside of arrays in device memory and in static and dynamic shared memory
+             (g++ guards no static arrays of templates and inline functions)
     races    ThreadSanitizer, which sees every CUDA thread as a thread of its own: accesses that no barrier and no
              atomic operation orders, within a block and between blocks
     memory   loads of bytes that nobody has written, and such bytes that reach the host
