@@ -51,8 +51,8 @@ extern "C" __global__ void im2col(const real* __restrict__ x, real* __restrict__
 
 #ifdef KERNEL_ROWS
 
-// Windows over one tile of stride x stride pixels, along an axis: element u + a * stride of the window a tiles before is
-// on pixel u of the tile.
+// Windows over one tile of stride x stride pixels, along an axis: element u + a * stride of the window a tiles before
+// is on pixel u of the tile.
 constexpr int TILE_WINDOWS_ROWS = (KERNEL_ROWS + STRIDE_ROWS - 1) / STRIDE_ROWS;
 constexpr int TILE_WINDOWS_COLS = (KERNEL_COLS + STRIDE_COLS - 1) / STRIDE_COLS;
 

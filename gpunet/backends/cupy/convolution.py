@@ -54,10 +54,8 @@ def conv2d(
             )
     else:
         matrices = _by_group(weight, groups)
-        for part in _chunks(problem, library.options.workspace_bytes):
-            count = part.stop - part.start
-            columns = _columns(library, problem, x[part])
-            product = xp.empty((groups, problem.filters // groups, count * problem.places), x.dtype)
+        for part, columns, product in _chunks(library, problem, x.dtype):
+            _write_columns(library, problem, x[part], columns)
             for group in range(groups):
                 xp.matmul(matrices[group], columns[group], out=product[group])
             library.launch(
@@ -67,7 +65,7 @@ def conv2d(
                 product,
                 bias,
                 y[part],
-                *_layout(problem, count),
+                *_layout(problem, part.stop - part.start),
                 threads=product.size,
             )
     return y
@@ -97,13 +95,11 @@ def conv2d_backward_input(
         _multiply_images(xp, weight.reshape(problem.filters, problem.channels).T, grad_y, grad_x)
     else:
         matrices = _by_group(weight, groups)
-        for part in _chunks(problem, library.options.workspace_bytes):
-            count = part.stop - part.start
-            grads = _filters_first(library, problem, grad_y[part])
-            width = count * problem.places
-            columns = xp.empty((groups, problem.rows // groups, width), grad_y.dtype)
+        for part, columns, grads in _chunks(library, problem, grad_y.dtype):
+            _write_filters_first(library, problem, grad_y[part], grads)
             for group in range(groups):
                 xp.matmul(matrices[group].T, grads[group], out=columns[group])
+            width = columns.shape[2]
             add_columns(library, columns, grad_x[part], window, problem.out_size, problem.places, width)
     return grad_x
 
@@ -128,9 +124,9 @@ def conv2d_backward_weight(
         return _summed_weight_gradient(library, problem, algorithm, grad_y, x, weight_shape)
     grad_weight = xp.empty(weight_shape, grad_y.dtype)
     totals = _by_group(grad_weight, groups)
-    for part in _chunks(problem, library.options.workspace_bytes):
-        columns = _columns(library, problem, x[part])
-        grads = _filters_first(library, problem, grad_y[part])
+    for part, columns, grads in _chunks(library, problem, grad_y.dtype):
+        _write_columns(library, problem, x[part], columns)
+        _write_filters_first(library, problem, grad_y[part], grads)
         for group in range(groups):
             if part.start == 0:
                 xp.matmul(grads[group], columns[group].T, out=totals[group])
@@ -200,11 +196,28 @@ def _launch(
     )
 
 
-def _chunks(problem: ConvolutionProblem, workspace_bytes: int) -> Iterator[slice]:
-    """The batch in slices whose columns fit the workspace."""
-    step = problem.images_at_once(workspace_bytes)
+def _chunks(
+    library: KernelLibrary, problem: ConvolutionProblem, dtype: np.dtype[Any]
+) -> Iterator[tuple[slice, Array, Array]]:
+    """The batch in slices, each with its part of the workspace.
+
+    Yields:
+        which images; room for their columns, (groups, C / groups * kh * kw, images * H' * W'); room for their outputs
+        or gradients in the same order, (groups, F / groups, images * H' * W').
+    """
+    step = min(problem.images_at_once(library.options.workspace_bytes), problem.images)
+    rows, filters = problem.rows, problem.filters
+    # Allocated once: a chunk's memory would else be held until that of the next has been found.
+    columns = library.xp.empty(rows * step * problem.places, dtype)
+    outputs = library.xp.empty(filters * step * problem.places, dtype)
     for start in range(0, problem.images, step):
-        yield slice(start, min(start + step, problem.images))
+        part = slice(start, min(start + step, problem.images))
+        width = (part.stop - part.start) * problem.places
+        yield (
+            part,
+            columns[: rows * width].reshape(problem.groups, rows // problem.groups, width),
+            outputs[: filters * width].reshape(problem.groups, filters // problem.groups, width),
+        )
 
 
 def _by_group(weight: Array, groups: int) -> Array:
@@ -217,23 +230,16 @@ def _layout(problem: ConvolutionProblem, images: int) -> tuple[int, int, int]:
     return images, problem.filters, problem.places
 
 
-def _columns(library: KernelLibrary, problem: ConvolutionProblem, x: Array) -> Array:
-    """The windows of these images as one matrix a group: (groups, C / groups * kh * kw, images * H' * W')."""
-    width = len(x) * problem.places
-    columns = library.xp.empty((problem.groups, problem.rows // problem.groups, width), x.dtype)
+def _write_columns(library: KernelLibrary, problem: ConvolutionProblem, x: Array, columns: Array) -> None:
+    """Fill ``columns`` with the windows of these images."""
+    width = columns.shape[2]
     write_columns(library, x, columns, problem.window, problem.out_size, image_stride=problem.places, row_stride=width)
-    return columns
 
 
-def _filters_first(library: KernelLibrary, problem: ConvolutionProblem, grad_y: Array) -> Array:
-    """Gradients of these images as one matrix a group: (groups, F / groups, images * H' * W')."""
-    count = len(grad_y)
-    groups, filters = problem.groups, problem.filters
-    matrix = library.xp.empty((groups, filters // groups, count * problem.places), grad_y.dtype)
-    library.launch(
-        "convolution", "filters_first", grad_y.dtype, grad_y, matrix, *_layout(problem, count), threads=matrix.size
-    )
-    return matrix
+def _write_filters_first(library: KernelLibrary, problem: ConvolutionProblem, grad_y: Array, matrix: Array) -> None:
+    """Fill ``matrix`` with the gradients of these images."""
+    layout = _layout(problem, len(grad_y))
+    library.launch("convolution", "filters_first", grad_y.dtype, grad_y, matrix, *layout, threads=matrix.size)
 
 
 def _multiply_images(xp: Any, matrix: Array, images: Array, out: Array) -> None:
