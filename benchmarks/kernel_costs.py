@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from benchmarks.kernel_workloads import Launch
-from benchmarks.nvrtc import Compilation, Nvrtc, NvrtcError, Resources
+from benchmarks.nvrtc import Compilation, Job, Nvrtc, NvrtcError, Resources, compile_all
 from benchmarks.occupancy import Occupancy, occupancy
 from benchmarks.static_budgets import Figure
 from benchmarks.traces import Traffic
@@ -31,15 +30,10 @@ class Module:
         """As people write it: "float32, 3x3/2"."""
         return f"{self.dtype}, {constants_label(self.constants)}" if self.constants else self.dtype
 
-    def compile(self, nvrtc: Nvrtc, architecture: int) -> Compilation:
-        """Compile just what the kernel library would have CuPy compile.
-
-        Raises:
-            NvrtcError: it does not compile.
-        """
-        text = kernel_library.source_text(self.file)
+    def job(self, architecture: int) -> Job:
+        """What the kernel library would have CuPy compile."""
         options = kernel_library.compile_options(self.dtype, dict(self.constants))
-        return nvrtc.compile(text, f"{self.file}.cu", options, architecture)
+        return Job(kernel_library.source_text(self.file), f"{self.file}.cu", options, architecture)
 
 
 @dataclass
@@ -151,21 +145,13 @@ def modules(launches: Iterable[Launch], files: Sequence[str]) -> list[Module]:
 
 
 def collect(
-    nvrtc: Nvrtc, launches: Sequence[Launch], files: Sequence[str], architectures: Sequence[int], jobs: int
+    nvrtc: Nvrtc, launches: Sequence[Launch], files: Sequence[str], architectures: Sequence[int], processes: int
 ) -> Costs:
     """Compile ``files`` for every generation, and put what the compiler says beside how they are launched."""
     launches = [launch for launch in launches if launch.file in files]
     work = [(module, architecture) for module in modules(launches, files) for architecture in architectures]
-
-    def compiled(each: tuple[Module, int]) -> Compilation | NvrtcError:
-        module, architecture = each
-        try:
-            return module.compile(nvrtc, architecture)
-        except NvrtcError as error:
-            return error
-
-    with ThreadPoolExecutor(jobs) as threads:
-        results = dict(zip(work, threads.map(compiled, work), strict=True))
+    jobs = [module.job(architecture) for module, architecture in work]
+    results = dict(zip(work, compile_all(nvrtc, jobs, processes), strict=True))
     costs = Costs(_rows(launches), [], _never_launched(launches, files))
     for (module, architecture), result in results.items():
         place = f"{module.file}.cu ({module.label}, sm_{architecture})"

@@ -8,9 +8,12 @@ report that ``nvcc -Xptxas -v`` prints.
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import re
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -81,16 +84,19 @@ class Nvrtc:
     Args:
         path: of the library; by default the installed wheel's.
 
+    Attributes:
+        path: of the library.
+
     Raises:
         NvrtcError: it is not there or cannot be loaded.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        path = path or find_library()
+        self.path = path or find_library()
         try:
-            self._library = ctypes.CDLL(str(path))
+            self._library = ctypes.CDLL(str(self.path))
         except OSError as error:
-            raise NvrtcError(f"{path} cannot be loaded: {error}") from None
+            raise NvrtcError(f"{self.path} cannot be loaded: {error}") from None
         self._library.nvrtcGetErrorString.restype = ctypes.c_char_p
 
     @property
@@ -153,6 +159,36 @@ class Nvrtc:
 
     def _reason(self, status: int) -> str:
         return str(self._library.nvrtcGetErrorString(status).decode())
+
+
+@dataclass(frozen=True)
+class Job:
+    """The arguments of one `Nvrtc.compile`."""
+
+    text: str
+    name: str
+    options: tuple[str, ...]
+    architecture: int
+
+
+def compile_all(nvrtc: Nvrtc, jobs: Sequence[Job], processes: int) -> list[Compilation | NvrtcError]:
+    """Compile many sources; in processes, because NVRTC compiles one at a time in each, whatever the threads."""
+    if processes == 1:
+        return [_compile(nvrtc.path, job) for job in jobs]
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(_compile, [nvrtc.path] * len(jobs), jobs, chunksize=4))
+
+
+def _compile(path: Path, job: Job) -> Compilation | NvrtcError:
+    try:
+        return _loaded(path).compile(job.text, job.name, job.options, job.architecture)
+    except NvrtcError as error:
+        return error
+
+
+@cache
+def _loaded(path: Path) -> Nvrtc:
+    return Nvrtc(path)
 
 
 def parse_report(report: str) -> dict[str, Resources]:

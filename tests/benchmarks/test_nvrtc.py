@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import nvrtc as module
-from benchmarks.nvrtc import Nvrtc, NvrtcError, Resources, parse_report
+from benchmarks.nvrtc import Compilation, Job, Nvrtc, NvrtcError, Resources, compile_all, parse_report
 
 # As NVRTC 13.5 says it: a kernel with shared memory and a barrier, one that spills, one that calls a function.
 REPORT = """\
@@ -105,6 +105,16 @@ def test_the_options_of_the_product_and_of_cupy_reach_the_compiler(nvrtc: Nvrtc)
     assert "f" in nvrtc.compile(text, "f.cu", ["-std=c++17", "-DWANTED=3"], 75).kernels
     with pytest.raises(NvrtcError, match="static assertion failed"):
         nvrtc.compile(text, "f.cu", ["-std=c++17", "-DWANTED=4"], 75)
+
+
+def test_processes_compile_the_same(nvrtc: Nvrtc) -> None:
+    jobs = [Job(KERNELS, "kernels.cu", ("-DREAL=float",), 75), Job("nonsense", "bad.cu", (), 75)]
+    alone, together = compile_all(nvrtc, jobs, 1), compile_all(nvrtc, jobs, 2)
+    assert isinstance(alone[0], Compilation)
+    assert isinstance(together[0], Compilation)
+    assert alone[0].kernels == together[0].kernels
+    assert str(alone[1]) == str(together[1])
+    assert "bad.cu(1): error" in str(together[1])
 
 
 def test_an_error_comes_with_file_and_line(nvrtc: Nvrtc) -> None:
