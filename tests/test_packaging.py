@@ -189,7 +189,7 @@ def test_the_extras_are_the_promised_ones(metadata: Message) -> None:
     promised = {
         "cuda12x": {"cupy-cuda12x[ctk]"},
         "cuda13x": {"cupy-cuda13x[ctk]"},
-        "emulator": {"cupy-rocm-7-0"},
+        "emulator": {"cupy-rocm-7-0", "scipy-openblas32"},
         "data": {"pooch", "platformdirs", "Pillow"},
         "plot": {"matplotlib"},
         "onnx": {"onnx"},
