@@ -18,7 +18,7 @@ ROWS = (
     {"__main__"},
     {"cli"},
     {"gpunet"},
-    {"training", "interop", "verify", "emulator"},
+    {"training", "interop", "verify", "emulator", "doctor"},
     {"models", "functional"},
     {"layers", "losses", "optimizers", "schedules", "initializers"},
     {"backends"},

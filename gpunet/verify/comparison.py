@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from gpunet.verify.differences import Difference
 
+_NAMED = 4  # layers that one line names
+
 
 @dataclass(frozen=True, slots=True)
 class PassComparison:
@@ -117,11 +119,15 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """The result in one line; it names the layers that are wrong."""
+        """The result in one line; it names the layers that are wrong, the first ones if there are many."""
         if self.ok:
             return f"all {len(self.rows)} layers agree within their expected rounding"
-        wrong = [self._complaint(row) for row in self.failures]
-        return f"{len(wrong)} of {len(self.rows)} layers exceed their expected rounding: {'; '.join(wrong)}"
+        count = len(self.failures)
+        named = [self._complaint(row) for row in self.failures[:_NAMED]]
+        if count > _NAMED:
+            named.append(f"and {count - _NAMED} more")
+        exceed = "layers exceeds its" if count == 1 else "layers exceed their"
+        return f"{count} of {len(self.rows)} {exceed} expected rounding: {'; '.join(named)}"
 
     def _complaint(self, row: LayerComparison) -> str:
         parts = []
@@ -129,7 +135,8 @@ class Comparison:
             if not found.ok:
                 worst = self.backends[found.shares.index(max(found.shares))]
                 array = found.array if direction == "forward" else f"gradient of {found.array}"
-                times = "not finite" if math.isinf(max(found.shares)) else f"{_figure(max(found.shares))} times that"
+                infinite = math.isinf(max(found.shares))
+                times = "none is expected" if infinite else f"{_figure(max(found.shares))} times that"
                 parts.append(f"{direction} ({array} of {worst}, {times})")
         return f"{row.kind} '{row.name}' {' and '.join(parts)}"
 

@@ -49,7 +49,7 @@ def test_an_error_is_named_and_is_the_exit_status(gpunet, two_backends) -> None:
     (flagged,) = (line for line in outcome.out.splitlines() if line.endswith("<-- exceeds"))
     assert flagged.split()[:4] == ["conv2", "Conv2d", "backward", "weight"]
     assert outcome.err.startswith(
-        "gpunet compare: error: 1 of 13 layers exceed their expected rounding: "
+        "gpunet compare: error: 1 of 13 layers exceeds its expected rounding: "
         "Conv2d 'conv2' backward (gradient of weight of cupy, "
     )
     assert len(outcome.err.splitlines()) == 1
