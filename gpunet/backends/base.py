@@ -273,7 +273,8 @@ class Backend(ABC):
                 (their number without ``class_weight``); NaN if all are ignored.
 
         Raises:
-            DataError: a label is out of range (a backend may leave this check to its callers).
+            DataError: a label is out of range. Where looking at the labels would wait for a device, nothing is raised:
+                such a label reads nothing, and makes its loss and the whole gradient NaN.
         """
 
     @abstractmethod

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from gpunet.backends.labels import check_labels
 from gpunet.errors import DataError, ShapeError
 from gpunet.functional.checks import backend_for, check_owner, check_shape, names_itself
 from gpunet.state import Array
+
+IGNORED = -100  # the label of a sample to leave out
 
 
 @names_itself
@@ -31,4 +34,5 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     if labels.dtype.kind not in "iu":
         raise DataError(f"labels have dtype {labels.dtype}, wanted integers: labels.astype('int64').")
     check_shape("labels", labels, (logits.shape[0], *logits.shape[2:]), ", one for each sample of the logits")
-    return backend.softmax_cross_entropy(logits, labels)
+    check_labels(backend.xp, labels, logits.shape[1], IGNORED)
+    return backend.softmax_cross_entropy(logits, labels, ignore_index=IGNORED)

@@ -28,7 +28,8 @@ class CrossEntropyLoss(Loss):
         predictions: (N, C) or (N, C, d1, ...), logits; targets: (N,) or (N, d1, ...), integers in [0, C).
 
     Raises:
-        DataError: ``label_smoothing`` is outside [0, 1]; when called, a label is out of range or no integer.
+        DataError: ``label_smoothing`` is outside [0, 1]; when called, a label is out of range or no integer. On a GPU,
+            where a look at the labels would wait for it, a label out of range makes loss and gradient NaN instead.
         ShapeError: when called, shapes that do not fit.
     """
 

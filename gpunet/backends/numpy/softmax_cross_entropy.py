@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gpunet.backends.labels import check_labels
 from gpunet.backends.numpy.windows import Floats
-from gpunet.errors import DataError
 
 
 def softmax_cross_entropy(
@@ -17,14 +17,8 @@ def softmax_cross_entropy(
     label_smoothing: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """See `Backend.softmax_cross_entropy`."""
-    classes = logits.shape[1]
+    check_labels(np, labels, logits.shape[1], ignore_index)
     counted = labels != ignore_index
-    wrong = counted & ((labels < 0) | (labels >= classes))
-    if wrong.any():
-        raise DataError(
-            f"label {labels[wrong].flat[0]} is outside [0, {classes}): the net has {classes} outputs. "
-            f"Check the labels, or give the last layer as many outputs as there are classes."
-        )
     with np.errstate(invalid="ignore", divide="ignore"):  # infinite logits and an empty mean give NaN, quietly
         return _losses_and_grad(logits, labels, counted, class_weight, label_smoothing)
 
