@@ -95,6 +95,6 @@ $(VENV)/.installed-oracles: $(VENV)/.installed-test
 $(EMULATOR)/.installed: $(EMULATOR)/.created $(REQUIREMENTS)
 	@command -v g++ >/dev/null || { \
 		echo "error: the emulator compiles kernels with g++. On Debian and Ubuntu: apt install g++" >&2; exit 1; }
-	@echo "installing gpunet with [test,emulator] into $(EMULATOR)"
-	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,emulator]'
+	@echo "installing gpunet with [test,data,plot,emulator] into $(EMULATOR)"
+	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,data,plot,emulator]'
 	@touch $@

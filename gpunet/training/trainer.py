@@ -14,6 +14,7 @@ from gpunet.data.dataset import Dataset
 from gpunet.data.loader import Augmentation, DataLoader
 from gpunet.errors import DataError, StateError
 from gpunet.layers.module import Module
+from gpunet.losses import CrossEntropyLoss
 from gpunet.optimizers import Optimizer, clip_grad_norm
 from gpunet.state import Array
 from gpunet.training.callbacks import Callback
@@ -152,7 +153,9 @@ class Trainer:
         self.settings["data"] = described_data(loader)
         if self.net.knows_output_shape:  # before a folder is made for what cannot run
             with contextlib.closing(loader.batches(0)) as batches:
-                self.net.output_shape(tuple(next(batches)[0].shape[1:]))
+                output_shape = self.net.output_shape(tuple(next(batches)[0].shape[1:]))
+            if isinstance(self.loss, CrossEntropyLoss):  # on a device it gives NaN for such labels rather than wait
+                _require_outputs_for(loader.dataset, output_shape)
         self.position, self.stop_training = Position(), False
         with contextlib.ExitStack() as stack, np.errstate(all="ignore"):  # finiteness is checked here, by name
             if self.recorder is not None:
@@ -317,6 +320,15 @@ def _require_parameters_of(net: Module, optimizer: Optimizer) -> None:
         raise StateError(
             f"Trainer: {foreign} of the optimizer's {len(given)} parameters do not belong to the net, so they would "
             "never get a gradient. Make the optimizer from net.parameters(), after the last change of the net's layers."
+        )
+
+
+def _require_outputs_for(dataset: Dataset, output_shape: tuple[int, ...]) -> None:
+    largest = int(dataset.labels.max(initial=0))
+    if output_shape and largest >= output_shape[0]:
+        raise DataError(
+            f"fit: label {largest} is outside [0, {output_shape[0]}): the net has {output_shape[0]} outputs and the "
+            f"data {dataset.num_classes} classes. Give the last layer as many outputs as there are classes."
         )
 
 

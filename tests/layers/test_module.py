@@ -293,6 +293,7 @@ class Elsewhere:
         return OtherBackend()
 
 
+@pytest.mark.numpy_only("moves to a backend of its own that is made of NumPy's")
 def test_to_and_astype_keep_the_parameter_objects() -> None:
     net = small_net()
     y = net.forward(X, training=True)
