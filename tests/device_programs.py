@@ -1,6 +1,6 @@
 """Compiles small CUDA sources with g++ and the device headers, and launches their kernels, without CuPy.
 
-A kernel's launch under a check needs a process of its own, with the sanitizer preloaded: checked_launch.py is its program.
+A launch under a check needs a process of its own, with the sanitizer preloaded: checked_launch.py is its program.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ def require_compiler() -> str:
 
 
 def run(words: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=300, **options)
+    plain = [str(word) for word in words]
+    return subprocess.run(plain, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
 @dataclass
@@ -134,21 +135,25 @@ class Workshop:
             self._libraries[flags] = target
         return self._libraries[flags]
 
-    def compile(self, source: str, file: str = "kernel.cu", check: str | None = None) -> Kernels:
-        done, kernels = self.try_to_compile(source, file, check)
+    def compile(
+        self, source: str, file: str = "kernel.cu", check: str | None = None, instances: Mapping[str, str] | None = None
+    ) -> Kernels:
+        """Compile a source whose kernels are extern "C"; ``instances`` names instances of its templates."""
+        done, kernels = self.try_to_compile(source, file, check, instances)
         assert done.returncode == 0, done.stderr
         return kernels
 
     def try_to_compile(
-        self, source: str, file: str = "kernel.cu", check: str | None = None
+        self, source: str, file: str = "kernel.cu", check: str | None = None, instances: Mapping[str, str] | None = None
     ) -> tuple[subprocess.CompletedProcess[str], Kernels]:
         source = source.lstrip("\n")
-        found = [(match[1], source.count("\n", 0, match.start(1)) + 1)
-                 for match in re.finditer(r"__global__\s+void\s+(?:__launch_bounds__\(\d+\)\s+)?(\w+)\s*\(", source)]  # fmt: skip
+        pattern = r'extern "C" __global__\s+void\s+(?:__launch_bounds__\(\d+\)\s+)?(\w+)\s*\('
+        found = {match[1]: source.count("\n", 0, match.start(1)) + 1 for match in re.finditer(pattern, source)}
+        functions = {**{name: name for name in found}, **(instances or {})}
         launchers = "".join(
             f'extern "C" const char* gpunet_launch_{name}(const gpunet_emulator::Launch* launch) {{'
-            f" return gpunet_emulator::run<{name}>(*launch); }}\n"
-            for name, _ in found
+            f" return gpunet_emulator::run<{function}>(*launch); }}\n"
+            for name, function in functions.items()
         )
         self._count += 1
         path = self.folder / f"kernels-{self._count}.so"
@@ -158,7 +163,7 @@ class Workshop:
         library = self.library(own.library_flags if own else ())
         words = [self.compiler, *KERNEL_FLAGS, *(own.compile_flags if own else ()), path.with_suffix(".cpp"),
                  "-o", path, library, f"-Wl,-rpath,{library.parent}"]  # fmt: skip
-        return run(words), Kernels(path, file, source, dict(found))
+        return run(words), Kernels(path, file, source, {**dict.fromkeys(functions, 1), **found})
 
     def check(
         self, check: str, kernels: Kernels, kernel: str, block: int, *arguments: Any, grid: int = 1,
@@ -175,7 +180,7 @@ class Workshop:
         job = {"library": str(kernels.path), "device": str(library), "kernel": kernel, "file": kernels.file,
                "line": kernels.lines[kernel], "grid": grid, "block": block, "shared_bytes": shared_bytes,
                "schedules": list(schedules), "read": read,
-               "arguments": [vars(value) if isinstance(value, Unwritten) else value for value in arguments]}  # fmt: skip
+               "arguments": [vars(a) if isinstance(a, Unwritten) else a for a in arguments]}  # fmt: skip
         environment = CHECKS[check].environment(os.environ, self.compiler, library, report)
         # The real interpreter: a wrapper would be the process that the sanitizer is preloaded into.
         done = run([os.path.realpath(sys.executable), CHECKED_LAUNCH, json.dumps(job)], env=environment,

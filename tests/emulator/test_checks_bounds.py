@@ -50,9 +50,7 @@ def kernels(workshop: Workshop) -> Kernels:
         ("writes_before", "planted: write", "write of 4 bytes", 0),
     ],
 )
-def test_device_memory(
-    workshop: Workshop, kernels: Kernels, kernel: str, mark: str, access: str, thread: int
-) -> None:
+def test_device_memory(workshop: Workshop, kernels: Kernels, kernel: str, mark: str, access: str, thread: int) -> None:
     found = workshop.check("bounds", kernels, kernel, 8, X, ZEROS, 40, grid=5)
     (finding,) = found.findings
     assert (finding["check"], finding["kernel"]) == ("bounds", kernel)

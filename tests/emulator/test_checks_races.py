@@ -129,9 +129,9 @@ def test_missing_barrier(
 ) -> None:
     zeros = [0.0] * 64
     found = workshop.check("races", kernels, kernel, block, X, zeros, 0, shared_bytes=shared_bytes)
-    assert ("races.cu", kernels.line_of(mark)) in [
-        place for place in found.places if place[0] == "races.cu"
-    ] or any(f"races.cu:{kernels.line_of(mark)}" in finding["details"] for finding in found.findings)
+    assert ("races.cu", kernels.line_of(mark)) in [place for place in found.places if place[0] == "races.cu"] or any(
+        f"races.cu:{kernels.line_of(mark)}" in finding["details"] for finding in found.findings
+    )
     assert {finding["kernel"] for finding in found.findings} == {kernel}
     correct = workshop.check("races", kernels, kernel, block, X, zeros, 1, shared_bytes=shared_bytes)
     assert correct.findings == []
