@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from gpunet.cli.parser import number_of_at_least
+from gpunet.emulator.checks import CHECKS
 from gpunet.emulator.launcher import Options, emulate
 
 HELP = "run any CuPy program with no GPU, and check its kernels"
@@ -13,6 +15,9 @@ EXAMPLE = "gpunet emulate -- python script.py"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
+    checks = "; ".join(f"{check.name}: {check.summary}" for check in CHECKS.values())
+    parser.add_argument("--check", choices=list(CHECKS), help=f"look for mistakes in kernels. {checks}")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="keep what a check finds, one line of JSON each")
     parser.add_argument("--schedule", type=number_of_at_least(0), default=0, metavar="N",
                         help="order of threads and blocks: 0 forward, 1 backward, from 2 on a seed to shuffle by "
                         "(default 0)")  # fmt: skip
@@ -36,5 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words:
         arguments.parser.error("wanted a command: gpunet emulate -- python script.py")
-    options = Options(schedule=arguments.schedule, workers=arguments.workers, memory=arguments.memory)
+    if arguments.report is not None and arguments.check is None:
+        arguments.parser.error("--report keeps what a check finds: give --check too")
+    options = Options(
+        check=arguments.check,
+        report=arguments.report,
+        schedule=arguments.schedule,
+        workers=arguments.workers,
+        memory=arguments.memory,
+    )
     return emulate(words, options)

@@ -41,7 +41,7 @@ def resolve_command(words: Sequence[str], environment: Mapping[str, str] = os.en
     return [path, *words[1:]]
 
 
-def is_shell_script(path: str) -> bool:
+def is_script(path: str) -> bool:
     """Whether a program is a text for another interpreter."""
     return _first_line(path).startswith("#!")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpunet.emulator.build import DEVICE_HEADERS, Runtime
 from gpunet.emulator.compiler import Compiler
+from gpunet.errors import BackendError
 
 if TYPE_CHECKING:
     from gpunet.emulator.launcher import Options
@@ -37,9 +39,7 @@ def emulated_environment(
     for name, value in (("WORKERS", options.workers), ("MEMORY", options.memory)):
         if value is not None:
             result[f"GPUNET_EMULATOR_{name}"] = str(value)
-    blas = find_blas()
-    if blas is not None:
-        result["GPUNET_EMULATOR_BLAS"] = str(blas)
+    result["GPUNET_EMULATOR_BLAS"] = str(find_blas())
     # The runtime keeps compiled kernels itself, under a key that knows headers and compiler; CuPy's cache does not.
     result["CUPY_CACHE_IN_MEMORY"] = "1"
     # CUB is device code for a GPU; without it CuPy reduces and scans with kernels that it compiles.
@@ -47,13 +47,21 @@ def emulated_environment(
     return result
 
 
-def find_blas() -> Path | None:
-    """The OpenBLAS of the wheel ``scipy-openblas32``, where it is installed."""
+def find_blas() -> Path:
+    """The OpenBLAS of the wheel ``scipy-openblas32``.
+
+    Raises:
+        BackendError: it is not installed.
+    """
     found = importlib.util.find_spec("scipy_openblas32")
-    if found is None or not found.submodule_search_locations:
-        return None
-    library = Path(found.submodule_search_locations[0]) / "lib" / "libscipy_openblas.so"
-    return library if library.is_file() else None
+    if found is not None and found.submodule_search_locations:
+        library = Path(found.submodule_search_locations[0]) / "lib" / "libscipy_openblas.so"
+        if library.is_file():
+            return library
+    raise BackendError(
+        f"there is no scipy-openblas32 for {sys.executable}, which the emulator multiplies matrices with. "
+        f"Install it: {sys.executable} -m pip install scipy-openblas32"
+    )
 
 
 def _prepended(folder: Path, value: str | None) -> str:

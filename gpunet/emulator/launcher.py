@@ -7,11 +7,14 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gpunet.emulator.build import build_runtime, cache_folder
-from gpunet.emulator.command import resolve_command
+from gpunet.emulator.checked_run import run_checked
+from gpunet.emulator.checks import CHECKS
+from gpunet.emulator.command import is_script, resolve_command
 from gpunet.emulator.compiler import find_compiler
-from gpunet.emulator.environment import emulated_environment
+from gpunet.emulator.environment import emulated_environment, find_blas
 from gpunet.emulator.wheel import find_wheel
 from gpunet.errors import BackendError
 
@@ -25,12 +28,14 @@ class Options:
         schedule: order of threads and blocks: 0 forward, 1 backward, from 2 on a seed to shuffle by.
         workers: how many cores share a kernel's blocks; None: all that this process may use.
         memory: bytes of device memory; None: three quarters of the machine's.
+        report: the file for what a check finds, one line of JSON each; None: a temporary one.
     """
 
     check: str | None = None
     schedule: int = 0
     workers: int | None = None
     memory: int | None = None
+    report: Path | None = None
 
 
 def require_platform(system: str | None = None, machine: str | None = None) -> None:
@@ -53,17 +58,26 @@ def emulate(words: Sequence[str], options: Options) -> int:
         options: how.
 
     Returns:
-        the exit status, of a check.
+        the exit status, of a check: the command's own, or 1 when that is 0 and something was found or nothing checked.
 
     Raises:
         BackendError: it cannot start; with what to do.
     """
     require_platform()
     command = resolve_command(words)
+    check = None if options.check is None else CHECKS[options.check]
+    if check is not None and is_script(command[0]):
+        raise BackendError(
+            f"{command[0]} is a script for another program, into which a check cannot be loaded. "
+            "Give the Python program itself: gpunet emulate --check NAME -- python script.py"
+        )
     wheel = find_wheel()
+    find_blas()
     compiler = find_compiler()
-    runtime = build_runtime(wheel, compiler, cache_folder())
+    runtime = build_runtime(wheel, compiler, cache_folder(), check.library_flags if check else ())
     environment = emulated_environment(os.environ, runtime, compiler, options)
+    if check is not None:
+        return run_checked(check, command, environment, runtime, compiler, options.report)
     sys.stdout.flush()
     sys.stderr.flush()
     try:

@@ -56,7 +56,9 @@ def cases():
     for name in ("sum", "max", "argmax", "mean", "all", "prod", "var", "median"):
         yield f"{name} axis 0", lambda xp, n=name: getattr(xp, n)(a(xp, F32), axis=0)
         yield f"{name} axis 1", lambda xp, n=name: getattr(xp, n)(a(xp, INTS), axis=1)
-    for dtype in "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 complex64 complex128".split():
+    for (
+        dtype
+    ) in "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 complex64 complex128".split():
         yield f"astype {dtype}", lambda xp, d=dtype: a(xp, abs(F32)).astype(d)
         yield f"sum {dtype}", lambda xp, d=dtype: a(xp, abs(F32).astype(d)).sum(axis=1)
         yield f"x + x {dtype}", lambda xp, d=dtype: a(xp, abs(F32).astype(d)) + a(xp, abs(F32).astype(d))

@@ -41,6 +41,7 @@ template <class T> int multiply_plain(const Product& p) {
 template <class T> std::vector<float> widened(const void* matrix, int rows, int columns, int stride) {
   std::vector<float> result(size_t(rows) * size_t(columns));
   const T* source = static_cast<const T*>(matrix);
+  if (memory_is_checked()) matrix_read(source, rows, columns, stride);
   for (int column = 0; column < columns; column++)
     for (int row = 0; row < rows; row++)
       result[size_t(column) * size_t(rows) + size_t(row)] = to_float(source[size_t(column) * size_t(stride) + size_t(row)]);
@@ -62,6 +63,8 @@ template <class In, class Out> int multiply_widened(const Product& p, float alph
   multiply<float>(p.transpose_a, p.transpose_b, p.m, p.n, p.k, alpha, a.data(), rows_a, b.data(), rows_b, 0.0f,
                   c.data(), p.m);
   Out* target = static_cast<Out*>(p.c);
+  if (memory_is_checked() && beta != 0.0f) matrix_read(target, p.m, p.n, p.ldc);
+  if (memory_is_checked()) matrix_written(target, p.m, p.n, p.ldc);
   for (int column = 0; column < p.n; column++)
     for (int row = 0; row < p.m; row++) {
       Out& element = target[size_t(column) * size_t(p.ldc) + size_t(row)];

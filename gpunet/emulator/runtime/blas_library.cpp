@@ -33,6 +33,8 @@ void* library() {
 
 }  // namespace
 
+bool memory_is_checked() { return settings().check == "memory"; }
+
 bool blas_loaded() { return library() != nullptr; }
 
 void* blas_symbol(const std::string& name) {

@@ -51,6 +51,9 @@ template <class T> using Array = std::conditional_t<is_complex<T>, void, T>;
 // Whether there is a BLAS; says on standard error why not.
 bool blas_loaded();
 
+// Whether the check of memory wants to be told what the BLAS reads and writes.
+bool memory_is_checked();
+
 // The address of "scipy_" + name. The program ends with a message where the library lacks it: a damaged installation.
 void* blas_symbol(const std::string& name);
 

@@ -90,7 +90,10 @@ std::vector<std::string> base_command(const std::vector<std::string>& options) {
       "-ffp-contract=off",
       // CUDA programs reinterpret memory and let integers wrap around.
       "-fno-strict-aliasing", "-fwrapv", "-fdiagnostics-color=never", "-fno-diagnostics-show-caret",
-      "-D__HIPCC_RTC__"};
+      // Statics of templates, shared memory among them, belong to one module, not to the process.
+      "-fno-gnu-unique",
+      // A module calls its own functions: they may be inlined.
+      "-fno-semantic-interposition", "-D__HIPCC_RTC__"};
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
     command.push_back("-march=x86-64-v3");

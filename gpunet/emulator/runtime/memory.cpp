@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "../device/memory_shadow.h"
 #include "errors.h"
 #include "settings.h"
 
@@ -34,6 +35,8 @@ hipError_t allocate(void** result, size_t bytes, hipMemoryType type) {
   char* begin = static_cast<char*>(memory);
   allocations[begin] = {begin, bytes, type};
   if (counted(type)) device_bytes += bytes;
+  // The host writes managed memory without a call that could be seen.
+  if (type == hipMemoryTypeDevice) gpunet_memory_allocated(memory, bytes);
   *result = memory;
   return hipSuccess;
 }
@@ -44,6 +47,7 @@ hipError_t release(void* memory) {
   auto found = allocations.find(static_cast<char*>(memory));
   if (found == allocations.end()) return hipErrorInvalidValue;
   if (counted(found->second.type)) device_bytes -= found->second.bytes;
+  if (found->second.type == hipMemoryTypeDevice) gpunet_memory_freed(memory);
   allocations.erase(found);
   free(memory);
   return hipSuccess;
@@ -61,6 +65,7 @@ hipError_t copy(void* target, const void* source, size_t bytes) {
   if (bytes == 0) return hipSuccess;
   if (!target || !source || overruns(target, bytes) || overruns(source, bytes)) return hipErrorInvalidValue;
   memmove(target, source, bytes);
+  gpunet_memory_copied(target, source, bytes);
   return hipSuccess;
 }
 
@@ -68,6 +73,7 @@ hipError_t fill(void* target, int value, size_t bytes) {
   if (bytes == 0) return hipSuccess;
   if (!target || overruns(target, bytes)) return hipErrorInvalidValue;
   memset(target, value, bytes);
+  gpunet_memory_written(target, bytes);
   return hipSuccess;
 }
 

@@ -1,10 +1,12 @@
 #include "report.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 
 #include "settings.h"
 
@@ -41,20 +43,42 @@ void append(const std::string& line) {
   close(file);
 }
 
-// The number of launches is told when the process ends, however many there were.
+const pid_t process_at_load = getpid();
+
+// Whether the library that finds things is in this process. Preloading fails without a word where a program is a script.
+bool check_is_active() {
+  const std::string& check = settings().check;
+  if (check == "bounds") return dlsym(RTLD_DEFAULT, "__asan_init") != nullptr;
+  if (check == "races") return dlsym(RTLD_DEFAULT, "__tsan_init") != nullptr;
+  return true;
+}
+
+// Whether CuPy allocates each array by itself: startup/sitecustomize.py writes the process's number when it saw to that.
+bool arrays_are_exact() {
+  const char* process = getenv("GPUNET_EMULATOR_EXACT");
+  return process && atoi(process) == process_at_load;
+}
+
+void tell(long long count) {
+  append("{\"event\": \"launches\", \"count\": " + std::to_string(count) + ", \"active\": " +
+         (check_is_active() ? "true" : "false") + ", \"exact\": " + (arrays_are_exact() ? "true" : "false") + "}");
+}
+
 struct Farewell {
   ~Farewell() {
-    if (launches > 0) append("{\"event\": \"launches\", \"count\": " + std::to_string(launches) + "}");
+    if (launches > 1) tell(launches - 1);
   }
 } farewell;
 
 }  // namespace
 
-void count_launch() { launches++; }
+void count_launch() {
+  if (launches++ == 0) tell(1);
+}
 
 void report_failed_launch(const Launch& launch, const char* message) {
-  append("{\"event\": \"finding\", \"what\": " + quoted(message) + ", \"kernel\": " + quoted(launch.kernel) +
-         ", \"file\": " + quoted(launch.file) + ", \"line\": " + std::to_string(launch.line) + "}");
+  append("{\"event\": \"finding\", \"check\": \"launch\", \"kernel\": " + quoted(launch.kernel) + ", \"file\": " +
+         quoted(launch.file) + ", \"line\": " + std::to_string(launch.line) + ", \"message\": " + quoted(message) + "}");
 }
 
 }  // namespace gpunet_emulator

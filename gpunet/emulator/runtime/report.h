@@ -7,6 +7,7 @@
 
 namespace gpunet_emulator {
 
+// The first launch is told at once, however the process may end; the rest when it ends.
 void count_launch();
 void report_failed_launch(const Launch& launch, const char* message);
 

@@ -51,7 +51,7 @@ Settings read() {
 }  // namespace
 
 const Settings& settings() {
-  static const Settings result = read();
+  static const Settings& result = *new Settings(read());  // lives on while the process ends, for the last report
   return result;
 }
 
