@@ -49,10 +49,10 @@ class Difference:
 def distances(array: Host, reference: Host) -> Host:
     """(...) magnitudes of the differences in float64: 0 where both are NaN or the same infinity.
 
-    A reference that only exceeds the range of the array's dtype is infinite there too, and differs in nothing.
+    Arrays of two shapes are infinitely far apart. A reference that only exceeds the range of the array's dtype is infinite there too, and differs in nothing.
     """
     if array.shape != reference.shape:
-        return np.full(max(array.shape, reference.shape, key=len), math.inf)
+        return np.full(1, math.inf)
     with np.errstate(over="ignore", invalid="ignore"):
         found = np.abs(array.astype(np.float64) - reference.astype(np.float64))
         same = (array == reference.astype(array.dtype)) & ~np.isfinite(array)

@@ -311,6 +311,48 @@ def test_ties_and_zeros_raise_no_alarm() -> None:
     assert result.ok
 
 
+def test_nearly_equal_elements_raise_no_alarm_in_max_pooling() -> None:
+    """Rounding decides which of a window's equal elements is the largest, and with it where its gradient goes."""
+
+    def rounded_up(y: np.ndarray) -> np.ndarray:
+        up = (gn.random.Stream(0, "up").bits(y.size).reshape(y.shape) % 2).astype(bool)
+        return np.where(up, np.nextafter(y, np.float32(np.inf)), y)
+
+    net = gn.Sequential(gn.Conv2d(1, 2, 3), gn.MaxPool2d(2), gn.GlobalMaxPool2d())
+    x = np.full((3, 1, 10, 10), 0.7, np.float32)
+    result = gn.compare(net, x, backends=("numpy", Altered("conv2d", rounded_up)))
+    pool = result.rows[1]
+    assert pool.backward.carried.relative > 0.1, "the example is to turn decisions"
+    assert pool.backward.between.absolute == 0
+    assert result.ok, result.verdict
+
+
+def test_a_module_that_asks_a_child_for_its_shape_by_an_empty_batch() -> None:
+    class Plain(gn.Module):
+        """Has no output_shape of its own."""
+
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            return x * 2
+
+        def differentiate(self, context: gn.Context, grad_y: np.ndarray) -> np.ndarray:
+            return grad_y * 2
+
+    class Asking(gn.Module):
+        def __init__(self) -> None:
+            self.plain = Plain()
+
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            assert self.plain.output_shape(x.shape[1:]) == x.shape[1:]
+            return context.run(self.plain, x)
+
+        def differentiate(self, context: gn.Context, grad_y: np.ndarray) -> np.ndarray:
+            return self.plain.backward(grad_y)
+
+    result = gn.compare(Asking(), normal(4, 3), backends=BOTH)
+    assert result.ok, result.verdict
+    assert [row.name for row in result.rows] == ["plain"]
+
+
 def test_constant_images_and_dead_channels_raise_no_alarm() -> None:
     net = gn.Sequential(gn.Conv2d(1, 4, 3), gn.BatchNorm2d(4), gn.ReLU(), gn.Conv2d(4, 3, 3), gn.BatchNorm2d(3))
     net[0].weight.value[1] = 0  # a channel with a variance of 0
