@@ -5,11 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "sanitizers.h"
-
-// Saves the registers that a function must keep on the running stack and the stack's place in *rdi, then goes on where
-// rsi was saved. System V x86-64; MXCSR and the x87 control word are never changed by a kernel.
-extern "C" void gpunet_emulator_switch(void** from, void* to);
+// System V x86-64; MXCSR and the x87 control word are never changed by a kernel.
 asm(R"(
 .text
 .globl gpunet_emulator_switch
@@ -58,32 +54,6 @@ void Fiber::prepare(void (*entry)()) {
   for (int saved = 0; saved < 6; saved++) *--top = 0;
   pointer_ = top;
   own_fake_stack_ = nullptr;
-}
-
-void Fiber::enter(void** from) {
-  if (__sanitizer_start_switch_fiber) __sanitizer_start_switch_fiber(&caller_fake_stack_, stack_, kStackBytes);
-  if (race_fiber_) {
-    race_caller_ = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(race_fiber_, kSwitchWithoutOrder);
-  }
-  gpunet_emulator_switch(from, pointer_);
-}
-
-void Fiber::begun() {
-  if (__sanitizer_finish_switch_fiber)
-    __sanitizer_finish_switch_fiber(own_fake_stack_, &caller_stack_, &caller_stack_bytes_);
-}
-
-void Fiber::leave(void* to, bool last) {
-  if (__sanitizer_start_switch_fiber)
-    __sanitizer_start_switch_fiber(last ? nullptr : &own_fake_stack_, caller_stack_, caller_stack_bytes_);
-  if (race_fiber_) __tsan_switch_to_fiber(race_caller_, kSwitchWithoutOrder);
-  gpunet_emulator_switch(&pointer_, to);
-  begun();
-}
-
-void Fiber::back() {
-  if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(caller_fake_stack_, nullptr, nullptr);
 }
 
 void Fiber::introduce(const char* name) {

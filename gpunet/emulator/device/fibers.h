@@ -4,12 +4,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sanitizers.h"
+
+// Saves the registers that a function must keep on the running stack and the stack's place in *from, then goes on where
+// `to` was saved.
+extern "C" __attribute__((visibility("hidden"))) void gpunet_emulator_switch(void** from, void* to);
+
 namespace gpunet_emulator {
 
 // Of each CUDA thread; local arrays of a kernel live here. Pages that are not touched cost nothing.
 constexpr size_t kStackBytes = 256 * 1024;
 
-class Fiber {
+class __attribute__((visibility("hidden"))) Fiber {
  public:
   // Makes the fiber ready to run entry() from its beginning on its own, clean stack. entry never returns.
   void prepare(void (*entry)());
@@ -34,5 +40,33 @@ class Fiber {
   const void* caller_stack_ = nullptr;
   size_t caller_stack_bytes_ = 0;
 };
+
+// Inline: a kernel with barriers switches twice for each thread at each of them.
+
+inline void Fiber::enter(void** from) {
+  if (__sanitizer_start_switch_fiber) __sanitizer_start_switch_fiber(&caller_fake_stack_, stack_, kStackBytes);
+  if (race_fiber_) {
+    race_caller_ = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(race_fiber_, kSwitchWithoutOrder);
+  }
+  gpunet_emulator_switch(from, pointer_);
+}
+
+inline void Fiber::begun() {
+  if (__sanitizer_finish_switch_fiber)
+    __sanitizer_finish_switch_fiber(own_fake_stack_, &caller_stack_, &caller_stack_bytes_);
+}
+
+inline void Fiber::leave(void* to, bool last) {
+  if (__sanitizer_start_switch_fiber)
+    __sanitizer_start_switch_fiber(last ? nullptr : &own_fake_stack_, caller_stack_, caller_stack_bytes_);
+  if (race_fiber_) __tsan_switch_to_fiber(race_caller_, kSwitchWithoutOrder);
+  gpunet_emulator_switch(&pointer_, to);
+  begun();
+}
+
+inline void Fiber::back() {
+  if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(caller_fake_stack_, nullptr, nullptr);
+}
 
 }  // namespace gpunet_emulator

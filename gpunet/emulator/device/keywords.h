@@ -1,7 +1,8 @@
 // CUDA's keywords for g++.
 #pragma once
 
-#define __global__
+// Hidden, so that the compiler may inline it into the loop over threads although the object is a shared one.
+#define __global__ __attribute__((visibility("hidden")))
 #define __device__
 #define __host__
 #define __constant__

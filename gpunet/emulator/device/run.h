@@ -14,10 +14,10 @@ namespace gpunet_emulator {
 
 // How the scheduler enters a compiled kernel.
 struct KernelCode {
-  void (*one_thread)(void** arguments);                               // the thread that the context says
-  void (*all_threads)(void** arguments, const unsigned short* order);  // null order: as numbered
-  const void* address;  // of something in the kernel's shared object
-  bool may_wait;        // this shared object holds barriers or warp operations
+  void (*one_thread)(void** arguments);   // the thread that the context says
+  void (*all_threads)(void** arguments);  // of a block, one after the other as they are numbered
+  const void* address;                    // of something in the kernel's shared object
+  bool may_wait;                          // this shared object holds barriers or warp operations
 };
 
 // Null, or what went wrong, in static storage.
@@ -41,31 +41,19 @@ template <auto Kernel, class... Arguments> struct Threads<Kernel, void (*)(Argum
   static void one(void** arguments) { call_one(arguments, typename Count_up<sizeof...(Arguments)>::type()); }
 
   // The arguments stand in this function's own variables, so that they may stay in registers from thread to thread.
-  static void loop(const unsigned short* order, typename Plain<Arguments>::type... arguments) {
+  static void loop(typename Plain<Arguments>::type... arguments) {
     const uint3 size = context.block_size;
-    if (order == nullptr) {
-      for (unsigned z = 0; z < size.z; z++)
-        for (unsigned y = 0; y < size.y; y++)
-          for (unsigned x = 0; x < size.x; x++) {
-            context.thread = {x, y, z};
-            Kernel(arguments...);
-          }
-      return;
-    }
-    const unsigned threads = size.x * size.y * size.z;
-    for (unsigned i = 0; i < threads; i++) {
-      const unsigned number = order[i];
-      context.thread = {number % size.x, number / size.x % size.y, number / (size.x * size.y)};
-      Kernel(arguments...);
-    }
+    for (unsigned z = 0; z < size.z; z++)
+      for (unsigned y = 0; y < size.y; y++)
+        for (unsigned x = 0; x < size.x; x++) {
+          context.thread = {x, y, z};
+          Kernel(arguments...);
+        }
   }
-  template <int... Numbers>
-  static void call_all(void** arguments, const unsigned short* order, Sequence<Numbers...>) {
-    loop(order, *(typename Plain<Arguments>::type*)arguments[Numbers]...);
+  template <int... Numbers> static void call_all(void** arguments, Sequence<Numbers...>) {
+    loop(*(typename Plain<Arguments>::type*)arguments[Numbers]...);
   }
-  static void all(void** arguments, const unsigned short* order) {
-    call_all(arguments, order, typename Count_up<sizeof...(Arguments)>::type());
-  }
+  static void all(void** arguments) { call_all(arguments, typename Count_up<sizeof...(Arguments)>::type()); }
 };
 
 // The kernel is a template argument, so that the compiler can inline it into the loop over threads.

@@ -18,11 +18,7 @@ __thread Context context;
 // thread of the block, one for each warp.
 constexpr size_t kOrderBytes = 8 * (2 + kMostThreads + kMostThreads / kWarp);
 
-Scheduler& Scheduler::of_this_os_thread() {
-  static thread_local Scheduler* scheduler = nullptr;  // never freed: it lives as long as its OS thread, all the run
-  if (scheduler == nullptr) scheduler = new Scheduler;
-  return *scheduler;
-}
+__thread Scheduler* Scheduler::own_ = nullptr;
 
 void* Scheduler::barrier_object(const Thread& thread) const {
   return order_objects_ + 8 * (thread.barriers_passed & 1);
@@ -55,11 +51,11 @@ bool Scheduler::run_block(const Launch& launch, const KernelCode& code, const un
 bool Scheduler::run_without_fibers(const unsigned short* order) {
   running_ = nullptr;
   if (__builtin_setjmp(escape_) != 0) return false;
-  if (observation() == Observation::none && !bounds_are_checked()) {
-    code_->all_threads(launch_->arguments, order);
+  if (order == nullptr && observation() == Observation::none && !bounds_are_checked()) {
+    code_->all_threads(launch_->arguments);
     return true;
   }
-  // One by one: what a compiler may do once for all threads of its loop, each thread does for itself on a GPU.
+  // One by one. For checks too: what a compiler may do once for all threads of its loop, each thread of a GPU does.
   const uint3 size = context.block_size;
   for (int i = 0; i < count_; i++) {
     const unsigned number = order ? order[i] : (unsigned)i;

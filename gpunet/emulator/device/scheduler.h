@@ -18,7 +18,7 @@ constexpr int kMostThreads = 1024;
 
 enum class State : unsigned char { ready, at_barrier, at_warp_operation, exited };
 
-struct Thread {
+struct __attribute__((visibility("hidden"))) Thread {
   Fiber fiber;
   uint3 place;
   int number = 0;
@@ -40,9 +40,12 @@ struct WarpState {
 };
 
 // One for each OS thread that runs blocks.
-class Scheduler {
+class __attribute__((visibility("hidden"))) Scheduler {
  public:
-  static Scheduler& of_this_os_thread();
+  static Scheduler& of_this_os_thread() {
+    if (own_ == nullptr) own_ = new Scheduler;  // never freed: it lives as long as its OS thread, all the run
+    return *own_;
+  }
 
   // Runs one block whose place stands in `context`; false when it went wrong (see failure()).
   bool run_block(const Launch& launch, const KernelCode& code, const unsigned short* order);
@@ -70,6 +73,8 @@ class Scheduler {
   void* group_object(int warp) const;
   void report_deadlock();
   void report(const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+  static __thread Scheduler* own_ __attribute__((tls_model("initial-exec")));
 
   const Launch* launch_ = nullptr;
   const KernelCode* code_ = nullptr;
