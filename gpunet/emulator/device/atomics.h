@@ -73,13 +73,6 @@ GPUNET_ATOMIC(atomicExch, int, ((void)old, value))
 GPUNET_ATOMIC(atomicExch, unsigned int, ((void)old, value))
 GPUNET_ATOMIC(atomicExch, unsigned long long, ((void)old, value))
 GPUNET_ATOMIC(atomicExch, float, ((void)old, value))
-#ifdef GPUNET_EMULATOR_HIP
-// HIP has these beside CUDA's own; CuPy's headers count on them when they are compiled as HIP.
-GPUNET_ATOMIC(atomicMin, float, value < old || old != old ? value : old)
-GPUNET_ATOMIC(atomicMin, double, value < old || old != old ? value : old)
-GPUNET_ATOMIC(atomicMax, float, value > old || old != old ? value : old)
-GPUNET_ATOMIC(atomicMax, double, value > old || old != old ? value : old)
-#endif
 #undef GPUNET_ATOMIC_OF_INTEGERS
 #undef GPUNET_ATOMIC
 
