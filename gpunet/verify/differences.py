@@ -49,7 +49,8 @@ class Difference:
 def distances(array: Host, reference: Host) -> Host:
     """(...) magnitudes of the differences in float64: 0 where both are NaN or the same infinity.
 
-    Arrays of two shapes are infinitely far apart. A reference that only exceeds the range of the array's dtype is infinite there too, and differs in nothing.
+    Arrays of two shapes are infinitely far apart. A reference that only exceeds the range of the array's dtype is
+    infinite there too, and differs in nothing.
     """
     if array.shape != reference.shape:
         return np.full(1, math.inf)
