@@ -298,7 +298,7 @@ def test_labels_beyond_the_nets_classes_are_named() -> None:
     train = stripes()
     more = gn.data.Dataset(train.images, train.labels + 1, ("a", "b", "c", "d"))
     with pytest.raises(
-        gn.DataError, match=r"label 3 is outside \[0, 3\): the net has 3 outputs and the data 4 classes"
+        gn.DataError, match=r"label 3 is outside \[0, 3\): the net has 3 outputs and the data 4"
     ):
         trainer().fit(more, 1)
 
