@@ -49,12 +49,12 @@ class Traffic:
     @property
     def sectors_over_ideal(self) -> float:
         """1 where every warp asks for bytes that lie side by side."""
-        return self.sectors / self.ideal_sectors if self.ideal_sectors else 1.0
+        return self.sectors / self.ideal_sectors
 
     @property
     def traffic_over_floor(self) -> float:
         """How often each byte is asked for; caches serve what is above 1."""
-        return self.sectors / self.distinct_sectors if self.distinct_sectors else 1.0
+        return self.sectors / self.distinct_sectors
 
     @property
     def bytes_moved(self) -> int:
@@ -97,7 +97,7 @@ def read_traffic(report: Path, launches: Iterable[Launch], files: Iterable[str])
         files: the kernel files of gpunet, without ``.cu``; launches of other files are passed over.
 
     Raises:
-        TraceError: a line is of another form, or the two lists differ.
+        TraceError: a line is of another form, the two lists differ, or a kernel seems to touch nothing.
     """
     own = {f"{file}.cu" for file in files}
     traced = [entry for entry in _entries(report) if Path(str(entry["file"])).name in own]
@@ -108,7 +108,11 @@ def read_traffic(report: Path, launches: Iterable[Launch], files: Iterable[str])
         name = f"{Path(str(entry['file'])).stem}.{entry['kernel']}"
         if name != f"{launch.file}.{launch.kernel}":
             raise TraceError(f"{report}: launch {number} is {name}, the program launched {launch.file}.{launch.kernel}")
-    return [(launch, _traffic(report, entry)) for launch, entry in zip(expected, traced, strict=True)]
+    found = [(launch, _traffic(report, entry)) for launch, entry in zip(expected, traced, strict=True)]
+    for launch, traffic in found:
+        if not traffic.requests:
+            raise TraceError(f"{report}: the tracer saw no access of {launch.file}.{launch.kernel} to device memory")
+    return found
 
 
 def _entries(report: Path) -> list[dict[str, Any]]:
