@@ -173,7 +173,8 @@ class Comparison:
                 f"{self.label}: {first} and {second}, {self.dtype}, {self.batch} {samples}",
                 f"largest, relative (to the layer's scale), ulps: {second} from {first}, given the same input",
                 f"{first}, {second}: ulps of each from float64, given the same; share: of the rounding expected there",
-                "carried: relative difference where each backend goes on with its own results; not judged",
+                "carried: relative difference where each backend goes on with its own results, which may turn a ReLU",
+                "  or the choice of a maximum; not judged",
             ]
         )
 
