@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -114,10 +115,8 @@ def _driver(xp: Any) -> Generator[Finding, None, int]:
     try:
         devices = int(xp.cuda.runtime.getDeviceCount())
     except Exception as error:  # noqa: BLE001 - see `found`
-        remedy = _DRIVER if shutil.which("nvidia-smi") is None else "nvidia-smi"
-        if getattr(error, "status", None) == availability._NO_DEVICE:
-            remedy = _hidden()
-        yield Finding(GPU, "driver", FAILS, one_line(error), remedy)
+        no_device = getattr(error, "status", None) == availability._NO_DEVICE
+        yield Finding(GPU, "driver", FAILS, one_line(error), _hidden() if no_device else _driver_remedy())
         return 0
     says = f"version {_release(xp, 'driverGetVersion')}, CuPy's runtime {_release(xp, 'runtimeGetVersion')}"
     if devices == 0:
@@ -125,6 +124,18 @@ def _driver(xp: Any) -> Generator[Finding, None, int]:
     else:
         yield Finding(GPU, "driver", WORKS, says)
     return devices
+
+
+def _driver_remedy() -> str:
+    """No driver, one for an older CUDA than the wheel's, or one that is broken."""
+    offered = _offered()
+    if offered is None and shutil.which("nvidia-smi") is None:
+        return _DRIVER
+    wheel = availability.installed_wheels()[0]
+    wanted = re.fullmatch(r"cupy-cuda(\d+)x", wheel)
+    if offered is not None and wanted is not None and offered < int(wanted[1]):
+        return f"{PIP} uninstall -y {wheel} && {PIP} install 'gpunet[{_extra()}]'"
+    return "nvidia-smi must show the GPU; if it does not, restart the machine or reinstall the driver"
 
 
 def _hidden() -> str:
@@ -218,8 +229,23 @@ def _toolkit() -> str:
 
 
 def _extra() -> str:
-    """The extra for the driver, as far as that can be guessed without asking it."""
-    return "cuda13x" if Path("/usr/local/cuda-13").exists() else "cuda12x"
+    """The extra for this machine's driver: every driver runs what was made for an older CUDA."""
+    return "cuda13x" if (_offered() or 0) >= 13 else "cuda12x"
+
+
+def _offered() -> int | None:
+    """The major version of CUDA that the driver offers, as nvidia-smi says; None if that says nothing."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 - the driver's own program
+            [program], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = re.search(r"CUDA Version:\s*(\d+)", done.stdout)
+    return int(version[1]) if version else None
 
 
 def _version(name: str) -> str:

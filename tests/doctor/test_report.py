@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,6 +109,17 @@ def test_a_check_that_raises_is_a_finding(error: Exception) -> None:
 # CuPy and the GPU
 
 
+@pytest.fixture
+def nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Sets what nvidia-smi prints; None: there is none."""
+
+    def prints(text: str | None) -> None:
+        monkeypatch.setattr(cupy_checks.shutil, "which", lambda name: None if text is None else f"/usr/bin/{name}")
+        monkeypatch.setattr(cupy_checks.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=text))
+
+    return prints
+
+
 def test_no_cupy(install: Any) -> None:
     install(module=False)
     report = examine()
@@ -151,19 +164,26 @@ def test_a_gpu_that_works(install: Any) -> None:
     ("status", "visible", "smi", "remedy"),
     [
         (35, None, None, "Install the driver: sudo ubuntu-drivers install, or https://www.nvidia.com/drivers"),
-        (35, None, "/usr/bin/nvidia-smi", "nvidia-smi"),
+        (35, None, "CUDA Version: 12.8 ", f"{PIP} uninstall -y cupy-cuda13x && {PIP} install 'gpunet[cuda12x]'"),
+        (999, None, "CUDA Version: 13.0 ", "nvidia-smi must show the GPU; if it does not, restart the machine"),
+        (999, None, "has failed because", "nvidia-smi must show the GPU; if it does not, restart the machine"),
         (100, "", None, "unset CUDA_VISIBLE_DEVICES (it is ''); then look: nvidia-smi"),
         (100, None, None, "nvidia-smi must show the GPU; start a container with: docker run --gpus all"),
-        (999, None, "/usr/bin/nvidia-smi", "nvidia-smi"),
     ],
 )
 def test_no_driver_or_no_device(
-    install: Any, monkeypatch: pytest.MonkeyPatch, status: int, visible: str | None, smi: str | None, remedy: str
+    install: Any,
+    nvidia_smi: Callable[[str | None], None],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    visible: str | None,
+    smi: str | None,
+    remedy: str,
 ) -> None:
     install("cupy-cuda13x", status=status)
+    nvidia_smi(smi)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(cupy_checks.shutil, "which", lambda name: smi)
     report = examine()
     driver = finding(report, "driver")
     assert driver.status == "fails"
@@ -171,6 +191,29 @@ def test_no_driver_or_no_device(
     assert finding(report, "in use").status == "fails"
     assert not report.gpu_works
     assert report.base_works
+
+
+@pytest.mark.parametrize(
+    ("smi", "extra"),
+    [(None, "cuda12x"), ("CUDA Version: 12.4", "cuda12x"), ("| CUDA Version: 13.1 |", "cuda13x"), ("?", "cuda12x")],
+)
+def test_the_extra_follows_the_driver(
+    install: Any, nvidia_smi: Callable[[str | None], None], smi: str | None, extra: str
+) -> None:
+    install(module=False)
+    nvidia_smi(smi)
+    assert finding(examine(), "CuPy").remedy == f"{PIP} install 'gpunet[{extra}]'"
+
+
+def test_an_nvidia_smi_that_hangs(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(module=False)
+
+    def hang(*_: Any, **__: Any) -> None:
+        raise subprocess.TimeoutExpired("nvidia-smi", 30)
+
+    monkeypatch.setattr(cupy_checks.shutil, "which", lambda name: "nvidia-smi")
+    monkeypatch.setattr(cupy_checks.subprocess, "run", hang)
+    assert "gpunet[cuda12x]" in finding(examine(), "CuPy").remedy
 
 
 def test_a_driver_that_finds_no_device(install: Any) -> None:

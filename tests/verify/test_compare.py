@@ -277,6 +277,30 @@ def test_shared_weights_are_compared_in_each_layer() -> None:
     assert len(result.rows) == 3
 
 
+def test_several_inputs_and_outputs() -> None:
+    class Cross(gn.Module):
+        """(x, z) to (x @ w + z, x * z)."""
+
+        def __init__(self) -> None:
+            self.linear = gn.Linear(3, 3)
+
+        def compute(self, context: gn.Context, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            context.save(x, z)
+            sign = -1 if self.backend.name == "altered" and x.dtype == np.float32 else 1
+            return context.run(self.linear, x) + z, sign * x * z
+
+        def differentiate(self, context: gn.Context, grad: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, ...]:
+            x, z = context.saved
+            return self.linear.backward(grad) + other * z, grad + other * x
+
+    inputs = normal(4, 3), normal(4, 3, seed=1)
+    right = gn.compare(Cross(), *inputs, backends=BOTH)
+    assert right.ok, right.verdict
+    wrong = gn.compare(Cross(), *inputs, backends=("numpy", Altered("erf", lambda y: y)))
+    assert [(row.name, row.forward.array, row.backward.ok) for row in wrong.failures] == [("", "output 1", True)]
+    assert "(net)" in str(wrong)
+
+
 # Decisions that rounding may turn
 
 
