@@ -144,8 +144,8 @@ extern "C" __global__ void batch_norm_statistics(const real* __restrict__ x, con
     if (threadIdx.x == 0) {
       const bool empty = parts == 0;
       const accumulator variance = empty ? accumulator(0) : moments.squares / moments.count;
-      mean[channel] = empty ? accumulator(0) : accumulator(x[channel * inner]) + moments.mean;
-      inv_std[channel] = accumulator(1) / sqrt(variance + eps);
+      mean[channel] = real(empty ? accumulator(0) : accumulator(x[channel * inner]) + moments.mean);
+      inv_std[channel] = real(accumulator(1) / sqrt(variance + eps));
     }
   }
 }
@@ -160,7 +160,7 @@ extern "C" __global__ void batch_norm_apply(const real* __restrict__ x, const re
     const accumulator scale = weight ? accumulator(inv_std[channel]) * accumulator(weight[channel])
                                      : accumulator(inv_std[channel]);
     const accumulator scaled = (accumulator(x[i]) - accumulator(mean[channel])) * scale;
-    y[i] = bias ? scaled + accumulator(bias[channel]) : scaled;
+    y[i] = real(bias ? scaled + accumulator(bias[channel]) : scaled);
   }
 }
 
@@ -172,7 +172,7 @@ extern "C" __global__ void batch_norm_gradient_sums(const real* __restrict__ gra
   for (index_t item = blockIdx.x; item < channels * parts; item += gridDim.x) {
     const index_t channel = item / parts, start = item % parts * part_size;
     const index_t end = start + part_size < count ? start + part_size : count;
-    const accumulator center = mean[channel], scale = inv_std[channel];
+    const accumulator center(mean[channel]), scale(inv_std[channel]);
     GradientSums sums = {0, 0};
     ChannelWalk walk(start + threadIdx.x, blockDim.x, channel, channels, inner);
     for (index_t i = start + threadIdx.x; i < end; i += blockDim.x, walk.advance()) {
@@ -200,8 +200,8 @@ extern "C" __global__ void batch_norm_gradient_totals(const accumulator* __restr
     }
     sums = block_reduce(sums, AddGradientSums(), scratch);
     if (threadIdx.x == 0) {
-      grad_weight[channel] = sums.weight;
-      grad_bias[channel] = sums.bias;
+      grad_weight[channel] = real(sums.weight);
+      grad_bias[channel] = real(sums.bias);
     }
   }
 }
@@ -221,6 +221,6 @@ extern "C" __global__ void batch_norm_backward(const real* __restrict__ grad_y, 
     const accumulator normalised = (accumulator(x[i]) - accumulator(mean[channel])) * deviation;
     const accumulator through_variance = normalised * (accumulator(grad_weight[channel]) / values);
     const accumulator through_mean = accumulator(grad_bias[channel]) / values;
-    grad_x[i] = (accumulator(grad_y[i]) - through_variance - through_mean) * scale;
+    grad_x[i] = real((accumulator(grad_y[i]) - through_variance - through_mean) * scale);
   }
 }

@@ -29,6 +29,6 @@ extern "C" __global__ void dropout_backward(const real* __restrict__ grad_y, con
 
 extern "C" __global__ void error_function(const real* __restrict__ x, real* __restrict__ y, index_t size) {
   for (index_t i = global_thread(); i < size; i += total_threads()) {
-    y[i] = erf(accumulator(x[i]));  // the overload of the accumulator's type
+    y[i] = real(erf(accumulator(x[i])));  // the overload of the accumulator's type
   }
 }

@@ -62,10 +62,10 @@ extern "C" __global__ void sgd_step(ParameterTable table, accumulator lr, accumu
       if (has_momentum) {
         accumulator average = update;
         if (!first) average = sum(product(table.averages[a][i], momentum), product(gain, update));
-        table.averages[a][i] = average;
+        table.averages[a][i] = real(average);
         update = nesterov ? sum(update, product(momentum, average)) : average;
       }
-      table.values[a][i] = sum(value, -product(lr, update));
+      table.values[a][i] = real(sum(value, -product(lr, update)));
     }
   }
 }
@@ -91,10 +91,10 @@ extern "C" __global__ void adam_step(ParameterTable table, accumulator step_size
       average = sum(average, product(gain1, sum(grad, -average)));
       const accumulator square_average =
           sum(product(table.square_averages[a][i], beta2), product(gain2, product(grad, grad)));
-      table.averages[a][i] = average;
-      table.square_averages[a][i] = square_average;
+      table.averages[a][i] = real(average);
+      table.square_averages[a][i] = real(square_average);
       const accumulator root = sum(sqrt(square_average) / root_correction, eps);
-      table.values[a][i] = sum(value, -(product(step_size, average) / root));
+      table.values[a][i] = real(sum(value, -(product(step_size, average) / root)));
     }
   }
 }

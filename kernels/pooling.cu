@@ -26,7 +26,7 @@ __device__ void choose_largest(const real* __restrict__ x, real* __restrict__ y,
     const int first_col = window.first_col(pop_coordinate(plane, window.out_width));
     const int first_row = window.first_row(pop_coordinate(plane, window.out_height));
     const real* image = x + plane * window.image_size();
-    real largest = 0;
+    real largest(0);
     int chosen = -1;
 #pragma unroll
     for (int r = 0; r < window.kernel_rows(); ++r) {
@@ -114,7 +114,7 @@ __device__ void gather_chosen(const real* __restrict__ grad_y, const Offset* __r
         if (offsets[out_line + cols.out] == own) sum += accumulator(grad_y[out_line + cols.out]);
       }
     }
-    grad_x[i] = sum;
+    grad_x[i] = real(sum);
   }
 }
 
@@ -199,7 +199,7 @@ extern "C" __global__ void avg_pool2d(const real* __restrict__ x, real* __restri
     }
     const int count =
         counted_rows(window, out_row, include_padding) * counted_cols(window, out_col, include_padding);
-    y[i] = sum / static_cast<accumulator>(count);
+    y[i] = real(sum / static_cast<accumulator>(count));
   }
 }
 
@@ -220,7 +220,7 @@ extern "C" __global__ void avg_pool2d_backward_gather(const real* __restrict__ g
         sum += accumulator(grad_y[out_line + cols.out]) / static_cast<accumulator>(count);
       }
     }
-    grad_x[i] = sum;
+    grad_x[i] = real(sum);
   }
 }
 
@@ -297,7 +297,7 @@ __device__ __forceinline__ void gather_tiles(Windows& windows, real* __restrict_
 #pragma unroll
         for (int v = 0; v < TILE_STRIDE; ++v) {
           const int col = tile_col * TILE_STRIDE + v;
-          if (col < window.width) line[col] = sums[v];
+          if (col < window.width) line[col] = real(sums[v]);
         }
       }
     }

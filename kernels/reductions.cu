@@ -40,5 +40,5 @@ extern "C" __global__ void sum(const accumulator* __restrict__ values, real* __r
   accumulator result = 0;
   for (index_t i = threadIdx.x; i < count; i += blockDim.x) result += values[i];
   result = block_sum(result, scratch);
-  if (threadIdx.x == 0) total[0] = result;
+  if (threadIdx.x == 0) total[0] = real(result);
 }

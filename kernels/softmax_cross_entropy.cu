@@ -79,8 +79,8 @@ extern "C" __global__ void softmax_cross_entropy(const real* __restrict__ logits
     const index_t start = i / inner * classes * inner + i % inner;
     const real* row = logits + start;
     if (labels[i] == ignore_index) {
-      losses[i] = 0;
-      for (index_t k = 0; k < classes; ++k) grad[start + k * inner] = accumulator(0) / total;
+      losses[i] = real(0);
+      for (index_t k = 0; k < classes; ++k) grad[start + k * inner] = real(accumulator(0) / total);
       continue;
     }
     Sample sample = sample_of(row, labels[i], class_weight, classes, smoothing);
@@ -95,9 +95,9 @@ extern "C" __global__ void softmax_cross_entropy(const real* __restrict__ logits
         weighted_logs += weight * log_probability(sample, row[k * inner]);
       }
     }
-    losses[i] = loss_of(sample, row, inner, classes, weighted_logs);
+    losses[i] = real(loss_of(sample, row, inner, classes, weighted_logs));
     for (index_t k = 0; k < classes; ++k) {
-      grad[start + k * inner] = gradient(sample, row[k * inner], k, class_weight, classes) / total;
+      grad[start + k * inner] = real(gradient(sample, row[k * inner], k, class_weight, classes) / total);
     }
   }
 }
@@ -115,8 +115,8 @@ extern "C" __global__ void softmax_cross_entropy_wide(const real* __restrict__ l
     const real* row = logits + i * classes;
     real* grad_row = grad + i * classes;
     if (labels[i] == ignore_index) {  // the whole block goes here or not
-      if (threadIdx.x == 0) losses[i] = 0;
-      for (index_t k = threadIdx.x; k < classes; k += blockDim.x) grad_row[k] = accumulator(0) / total;
+      if (threadIdx.x == 0) losses[i] = real(0);
+      for (index_t k = threadIdx.x; k < classes; k += blockDim.x) grad_row[k] = real(accumulator(0) / total);
       continue;
     }
     Sample sample = sample_of(row, labels[i], class_weight, classes, smoothing);
@@ -139,9 +139,9 @@ extern "C" __global__ void softmax_cross_entropy_wide(const real* __restrict__ l
       sample.all_weights = block_sum(sample.all_weights, scratch);
       weighted_logs = block_sum(weighted_logs, scratch);
     }
-    if (threadIdx.x == 0) losses[i] = loss_of(sample, row, 1, classes, weighted_logs);
+    if (threadIdx.x == 0) losses[i] = real(loss_of(sample, row, 1, classes, weighted_logs));
     for (index_t k = threadIdx.x; k < classes; k += blockDim.x) {
-      grad_row[k] = gradient(sample, row[k], k, class_weight, classes) / total;
+      grad_row[k] = real(gradient(sample, row[k], k, class_weight, classes) / total);
     }
   }
 }

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gpunet.backends.cupy.contiguous import contiguous
-from gpunet.backends.cupy.kernel_library import KernelLibrary
+from gpunet.backends.cupy.kernel_library import KernelLibrary, accumulator_type
 from gpunet.state import Array
 
 _PART_SIZE = 4096  # values of a channel that one block reduces; fixes the order of summation, whatever the device
@@ -52,7 +52,7 @@ def batch_norm(
     layout = _Layout.of(x.shape)
     channels, inner, count, parts = layout.channels, layout.inner, layout.count, layout.parts
     mean, inv_std = xp.empty(channels, x.dtype), xp.empty(channels, x.dtype)
-    partial = xp.empty((channels, parts, 3), x.dtype)
+    partial = xp.empty((channels, parts, 3), accumulator_type(x.dtype))
     moments = (x, partial, channels, inner, count, _PART_SIZE, parts)
     library.launch("batch_norm", "batch_norm_moments", x.dtype, *moments, blocks=channels * parts)
     statistics = (x, partial, mean, inv_std, float(eps), channels, inner, parts)
@@ -71,7 +71,7 @@ def batch_norm_backward(
     layout = _Layout.of(x.shape)
     channels, inner, count, parts = layout.channels, layout.inner, layout.count, layout.parts
     grad_weight, grad_bias = xp.empty(channels, x.dtype), xp.empty(channels, x.dtype)
-    partial = xp.empty((channels, parts, 2), x.dtype)
+    partial = xp.empty((channels, parts, 2), accumulator_type(x.dtype))
     sums = (grad_y, x, mean, inv_std, partial, channels, inner, count, _PART_SIZE, parts)
     library.launch("batch_norm", "batch_norm_gradient_sums", x.dtype, *sums, blocks=channels * parts)
     totals = (partial, grad_weight, grad_bias, channels, parts)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpunet.backends.cupy.contiguous import contiguous
-from gpunet.backends.cupy.kernel_library import KernelLibrary
+from gpunet.backends.cupy.kernel_library import KernelLibrary, accumulator_type
 from gpunet.state import Array
 
 _ARRAYS_PER_LAUNCH = 64  # as the kernels' tables hold
@@ -55,7 +55,7 @@ def sum_of_squares(library: KernelLibrary, arrays: Sequence[Array]) -> Array:
     total = xp.zeros((), xp.result_type(*arrays) if arrays else np.float32)
     partials: dict[np.dtype[Any], list[Array]] = defaultdict(list)
     for dtype, batch in _batches(arrays):
-        partial = xp.empty(batch.chunks, dtype)
+        partial = xp.empty(batch.chunks, accumulator_type(dtype))
         table = {"arrays": [arrays[number] for number in batch.numbers], **batch.table}
         arguments = (table, partial, batch.chunks, _CHUNK_SIZE)
         library.launch("reductions", "sum_of_squares", dtype, *arguments, blocks=batch.chunks)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from gpunet.backends.cupy.contiguous import contiguous
-from gpunet.backends.cupy.kernel_library import KernelLibrary
+from gpunet.backends.cupy.kernel_library import KernelLibrary, accumulator_type
 from gpunet.state import Array
 
 _CHUNK_SIZE = 4096  # labels whose weights one block adds; fixes the order of summation
@@ -72,10 +72,10 @@ def _total_weight(
 ) -> Array:
     """Sum of the weights of the labels that count, of shape (1,)."""
     chunks = -(-labels.size // _CHUNK_SIZE)
-    partial, total = library.xp.empty(chunks, dtype), library.xp.empty(1, dtype)
+    partial, total = library.xp.empty(chunks, accumulator_type(dtype)), library.xp.empty(1, dtype)
     arguments = (labels, weights, partial, int(ignore_index), classes, labels.size, _CHUNK_SIZE)
     library.launch("softmax_cross_entropy", "label_weights", dtype, *arguments, blocks=chunks)
-    if chunks == 1:
+    if chunks == 1 and partial.dtype == dtype:
         return partial
     library.launch("reductions", "sum", dtype, partial, total, chunks, blocks=1)
     return total
