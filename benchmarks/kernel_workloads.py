@@ -8,7 +8,7 @@ constants, block size. So the static checks compile exactly what the backend run
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -130,9 +130,11 @@ def recorded_launches(dtype: Any) -> list[Launch]:
     return recorder.launches
 
 
-def run_all(backend: CupyBackend, recorder: Recorder, dtype: Any) -> None:
-    """Run every workload, its name noted with what it launches."""
+def run_all(backend: CupyBackend, recorder: Recorder, dtype: Any, names: Container[str] | None = None) -> None:
+    """Run every workload, or those of ``names``, each one's name noted with what it launches."""
     for workload in workloads():
+        if names is not None and workload.name not in names:
+            continue
         recorder.workload = workload.name
         workload.run(backend, np.dtype(dtype))
 

@@ -15,25 +15,23 @@ import argparse
 import difflib
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 
 from benchmarks import static_budgets
 from benchmarks.kernel_costs import Costs, Row, collect
-from benchmarks.kernel_workloads import recorded_launches
+from benchmarks.kernel_workloads import Launch, recorded_launches
 from benchmarks.nvrtc import Nvrtc, NvrtcError
 from benchmarks.occupancy import LIMITS
-from benchmarks.traces import TraceError, Traffic, read_launches, read_traffic
+from benchmarks.traced_run import TracedRun, no_emulator
+from benchmarks.traces import TraceError, Traffic
 from gpunet.backends.cupy import kernel_library
 
 BUDGETS = Path(__file__).resolve().with_name("static_budgets.toml")
-_ROOT = BUDGETS.parent.parent
-_TRACE_SECONDS = 600
 _TRACED_DTYPE = "float32"  # of float64 the same accesses are twice as wide, and as well or badly placed
 
 
@@ -85,8 +83,11 @@ def _run(options: argparse.Namespace) -> int:
         )
     budgets = static_budgets.read(options.budgets)
     launches = [launch for dtype in kernel_library.DTYPES for launch in recorded_launches(dtype)]
-    costs = collect(nvrtc, launches, options.files, options.architectures, options.jobs)
-    absent = _add_traffic(costs.rows, options)
+    run, absent = _traced_run(options, launches)
+    with run or nullcontext():
+        costs = collect(nvrtc, launches, options.files, options.architectures, options.jobs)
+        if run:
+            add_traffic(costs.rows, run.traffic(kernel_library.files()))
     print_resources(costs.rows, options.architectures)
     print_traffic(costs.rows, budgets)
     print(f"\nNVRTC {_version(nvrtc)}, {len(costs.rows)} launches, {time.monotonic() - start:.0f} s")
@@ -115,23 +116,23 @@ def _kernels(file: str) -> list[str]:
     return list(kernel_library.declarations(file).kernels)
 
 
-# -------------------------------------------------------------------------------------------------------------- traces
-
-
-def _add_traffic(rows: list[Row], options: argparse.Namespace) -> str:
-    """Put what the tracer counted beside the rows; the reason if it cannot run."""
-    if options.no_trace:
-        return "left out by --no-trace"
-    reason = _no_emulator()
+def _traced_run(options: argparse.Namespace, launches: Sequence[Launch]) -> tuple[TracedRun | None, str]:
+    """The run of all workloads that launch what is checked; or why there is none."""
+    reason = "left out by --no-trace" if options.no_trace else no_emulator()
     if reason and options.require_trace:
         raise UnusableError(f"--require-trace: {reason}")
     if reason:
-        return reason
-    with tempfile.TemporaryDirectory() as folder:
-        report, launches_file = Path(folder) / "report.jsonl", Path(folder) / "launches.json"
-        _trace(report, launches_file)
-        launches = read_launches(launches_file)
-        traced = read_traffic(report, launches, kernel_library.files())
+        return None, reason
+    names = dict.fromkeys(launch.workload for launch in launches if launch.file in options.files)
+    return TracedRun(names, _TRACED_DTYPE), ""
+
+
+def add_traffic(rows: Sequence[Row], traced: Sequence[tuple[Launch, Traffic]]) -> None:
+    """Put what the tracer counted beside the rows of the traced dtype.
+
+    Raises:
+        TraceError: a row was not launched by the traced run.
+    """
     sums: dict[tuple[object, ...], Traffic] = {}
     for launch, traffic in traced:
         key = (launch.file, launch.dtype, launch.constants, launch.kernel, launch.block_size)
@@ -143,42 +144,6 @@ def _add_traffic(rows: list[Row], options: argparse.Namespace) -> str:
         if key not in sums:
             raise TraceError(f"the emulated run did not launch {row.name} ({row.module.label}); the recorded one did")
         row.traffic = sums[key]
-    return ""
-
-
-def _no_emulator() -> str:
-    """Why the tracer cannot run; empty if it can."""
-    from gpunet.emulator.compiler import find_compiler
-    from gpunet.emulator.launcher import require_platform
-    from gpunet.emulator.wheel import find_wheel
-    from gpunet.errors import BackendError
-
-    try:
-        require_platform()
-        find_wheel()
-        find_compiler()
-    except BackendError as error:
-        return str(error)
-    return ""
-
-
-def _trace(report: Path, launches: Path) -> None:
-    """Run the workloads under the emulator's tracer.
-
-    Raises:
-        UnusableError: they fail; with the end of what they print.
-    """
-    program = ["python", "-m", "benchmarks.trace_kernels", "--dtypes", _TRACED_DTYPE, "--launches", str(launches)]
-    command = [sys.executable, "-m", "gpunet", "emulate", "--check", "trace", "--", *program]
-    environment = {**os.environ, "GPUNET_EMULATOR_REPORT": str(report)}
-    try:
-        done = subprocess.run(
-            command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=_TRACE_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise UnusableError(f"the tracer took more than {_TRACE_SECONDS} s: {' '.join(command)}") from None
-    if done.returncode:
-        raise UnusableError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
 # --------------------------------------------------------------------------------------------------------------- output

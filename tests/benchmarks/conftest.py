@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from benchmarks import static_kernels
 from benchmarks.kernel_workloads import Launch
 from benchmarks.nvrtc import Nvrtc, NvrtcError
+from benchmarks.traced_run import no_emulator
 from gpunet import resources
 from gpunet.backends.cupy import kernel_library
 
@@ -23,9 +25,20 @@ def nvrtc() -> Nvrtc:
     try:
         return Nvrtc()
     except NvrtcError as error:
-        if os.environ.get("GPUNET_REQUIRE_NVRTC") == "1":
-            pytest.fail(f"{error} (GPUNET_REQUIRE_NVRTC=1 forbids skipping)", pytrace=False)
-        pytest.skip(str(error))
+        skip(str(error), "GPUNET_REQUIRE_NVRTC")
+
+
+@pytest.fixture(scope="session")
+def emulator() -> None:
+    """The emulator; without it a test skips, or fails under GPUNET_REQUIRE_EMULATOR=1."""
+    if reason := no_emulator():
+        skip(reason, "GPUNET_REQUIRE_EMULATOR")
+
+
+def skip(reason: str, variable: str) -> NoReturn:
+    if os.environ.get(variable) == "1":
+        pytest.fail(f"{reason} ({variable}=1 forbids skipping)", pytrace=False)
+    pytest.skip(reason)
 
 
 def forget_kernels() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from benchmarks import static_kernels
 from benchmarks.kernel_costs import Module, Row, constants_label
+from benchmarks.kernel_workloads import IMAGES, Launch
 from benchmarks.nvrtc import Nvrtc, NvrtcError, Resources
 from benchmarks.occupancy import LIMITS
 from benchmarks.static_kernels import BUDGETS, main
-from benchmarks.traces import Traffic
+from benchmarks.traced_run import TracedRun
+from benchmarks.traces import TraceError, Traffic
 
 pytestmark = pytest.mark.usefixtures("nvrtc")
 
@@ -219,7 +223,7 @@ def test_a_required_trace_without_an_emulator_fails(
     plant: Plant, budgets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plant(good=PLAIN)
-    monkeypatch.setattr(static_kernels, "_no_emulator", lambda: "no CuPy is installed")
+    monkeypatch.setattr(static_kernels, "no_emulator", lambda: "no CuPy is installed")
     arguments = ["--budgets", str(budgets), "--jobs", "1", "--architectures", "90"]
     assert main([*arguments, "--require-trace"]) == 2
     assert "--require-trace: no CuPy is installed" in capsys.readouterr().err
@@ -227,48 +231,87 @@ def test_a_required_trace_without_an_emulator_fails(
     assert "no sectors and bytes: no CuPy is installed" in capsys.readouterr().out
 
 
-def planted_trace(sectors: int) -> Callable[..., str]:
-    """A stand-in for the tracer: warps whose 32 floats lie in so many sectors, 4 being enough."""
+class PlantedRun(nullcontext):
+    """A stand-in for the traced run: warps whose 32 floats lie in so many sectors, 4 being enough."""
 
-    def add(rows: list[Row], options: object) -> str:
-        for row in rows:
-            row.traffic = Traffic(requests=100, sectors=100 * sectors, ideal_sectors=400, distinct_sectors=400)
-        return ""
+    sectors = 4
 
-    return add
+    def __init__(self, workloads: Iterable[str], dtype: str) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def traffic(self, files: Iterable[str]) -> list[tuple[Launch, Traffic]]:
+        traffic = Traffic(requests=100, sectors=100 * self.sectors, ideal_sectors=400, distinct_sectors=400)
+        return [(launch, traffic) for launch in static_kernels.recorded_launches(self.dtype)]
 
 
-def test_uncoalesced_access_is_found(plant: Plant, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def traced(budgets: Path, check: Check, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Like ``check``, with a traced run that counts `PlantedRun.sectors`."""
+    monkeypatch.setattr(static_kernels, "no_emulator", lambda: "")
+    monkeypatch.setattr(static_kernels, "TracedRun", PlantedRun)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        status = main(["--budgets", str(budgets), "--require-trace", "--jobs", "1", *arguments])
+        return status, capsys.readouterr().out
+
+    return run
+
+
+def test_uncoalesced_access_is_found(plant: Plant, traced: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(good=PLAIN)
-    monkeypatch.setattr(static_kernels, "_add_traffic", planted_trace(4))
-    assert check("--update-budgets")[0] == 0
-    monkeypatch.setattr(static_kernels, "_add_traffic", planted_trace(32))
-    status, output = check()
+    assert traced("--update-budgets")[0] == 0
+    monkeypatch.setattr(PlantedRun, "sectors", 32)
+    status, output = traced()
     assert status == 1
-    assert "good.plain (float32, traced): sectors_over_ideal is 8, budget 1" in faults(output)
-    assert "good.plain (float32, traced): traffic_over_floor is 8, budget 1" in faults(output)
+    assert faults(output) == [
+        "good.plain (float32, traced): sectors_over_ideal is 8, budget 1",
+        "good.plain (float32, traced): traffic_over_floor is 8, budget 1",
+    ]
 
 
 def test_beyond_the_limit_of_sectors_a_reason_is_needed_and_shown(
-    plant: Plant, check: Check, budgets: Path, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, traced: Check, budgets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(good=PLAIN)
-    monkeypatch.setattr(static_kernels, "_add_traffic", planted_trace(6))
-    status, output = check("--update-budgets")
+    monkeypatch.setattr(PlantedRun, "sectors", 6)
+    status, output = traced("--update-budgets")
     assert status == 1
-    assert faults(output) == [
-        f"good.plain ({dtype}): its budget of sectors_over_ideal, 1.5, is beyond the limit 1.3; "
-        "give a reason in the file"
-        for dtype in ("float32", "float64")
-    ]
+    (fault,) = faults(output)
+    assert fault.startswith(
+        "good.plain (float32): its budget of sectors_over_ideal, 1.5, is beyond the limit 1.3; give"
+    )
     with budgets.open("a", encoding="utf-8") as file:
         file.write('\n[good.plain]\nreason = "rows are not a multiple of 8 floats"\n')
-    status, output = check()
+    status, output = traced()
     assert status == 0
     line = next(line for line in output.splitlines() if line.startswith("plain") and "x1.50" in line)
     assert line.endswith("rows are not a multiple of 8 floats")
-    check("--update-budgets")
-    assert check()[0] == 0  # the reason is kept
+    traced("--update-budgets")
+    assert traced()[0] == 0  # the reason is kept
+
+
+def test_a_kernel_that_only_the_recorded_run_launches_is_an_error(
+    plant: Plant, traced: Check, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(good=PLAIN)
+    monkeypatch.setattr(PlantedRun, "traffic", lambda run, files: [])
+    assert main(["--require-trace", "--jobs", "1"]) == 2
+    assert "the emulated run did not launch good.plain (float32)" in capsys.readouterr().err
+
+
+def test_the_tracer_agrees_with_hand_counting(emulator: None) -> None:
+    """The real tracer, on a kernel whose every warp reads and writes 128 bytes that lie side by side."""
+    with TracedRun(["elementwise"], "float32") as run:
+        traced = run.traffic(["elementwise", "dropout"])
+    traffic = {launch.kernel: traffic for launch, traffic in traced}
+    requests = 2 * math.prod(IMAGES) // 32  # one load and one store for each 32 elements
+    assert traffic["relu"] == Traffic(requests, 4 * requests, 4 * requests, 4 * requests)
+
+
+def test_a_traced_run_that_fails_says_what_it_said(emulator: None) -> None:
+    with TracedRun(["no such workload"], "float32") as run, pytest.raises(TraceError, match="no such workload"):
+        run.traffic([])
 
 
 def test_one_file_of_the_project_keeps_its_budgets(capsys: pytest.CaptureFixture[str]) -> None:
