@@ -12,7 +12,7 @@ for variable in ("GPUNET_DATA", "GPUNET_BACKEND"):
     os.environ.pop(variable, None)
 
 import pytest  # noqa: E402 - after the environment is set
-from hosted_backend import install  # noqa: E402 - after the environment is set
+from hosted_backend import HostedBackend, install  # noqa: E402 - after the environment is set
 from hypothesis import HealthCheck, settings  # noqa: E402 - after the environment is set
 
 import gpunet  # noqa: E402 - after the environment is set
@@ -28,27 +28,39 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 # What `pytest -m gpu` runs beside the tests of CuPy's own: all that judges primitives, layers and training, with the
 # CuPy backend in the place of the NumPy backend.
-HOSTED = ("backends/numpy", "functional", "layers", "losses", "models", "optimizers", "training", "verify")
+FOLDERS_OF_BOTH = ("backends/numpy", "functional", "layers", "losses", "models", "optimizers", "training", "verify")
+_hosted: list[HostedBackend] = []  # none without -m gpu
+
+
+def judges_both_backends(item: pytest.Item) -> bool:
+    folders = (Path(__file__).parent / name for name in FOLDERS_OF_BOTH)
+    in_both = any(folder in item.path.parents for folder in folders)
+    return in_both and item.get_closest_marker("numpy_only") is None
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.markexpr == "gpu":
         settings.load_profile("gpu")
         try:
-            install()
+            _hosted.append(install())
         except gpunet.BackendError as error:
             raise pytest.UsageError(f"pytest -m gpu: {error}") from None
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of every test_*_oracle.py, so that `pytest -m oracle` selects them, and those for `-m gpu`."""
-    hosted = [Path(__file__).parent / name for name in HOSTED]
     for item in items:
         if item.path.stem.endswith("_oracle"):
             item.add_marker(pytest.mark.oracle)
-        of_both = any(part in item.path.parents for part in hosted) and not item.get_closest_marker("numpy_only")
-        if config.option.markexpr == "gpu" and of_both:
+        if _hosted and not item.get_closest_marker("gpu") and judges_both_backends(item):
             item.add_marker(pytest.mark.gpu)
+            item.add_marker(pytest.mark.hosted)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for backend in _hosted:
+        backend.hosting = item.get_closest_marker("hosted") is not None
 
 
 # pytest-xdist forgets the modules that skip as a whole, which is what a test of an absent oracle does. The first worker

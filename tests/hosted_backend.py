@@ -1,8 +1,8 @@
 """The CuPy backend behind the NumPy backend's door, so that every test written for NumPy arrays judges it too.
 
 `pytest -m gpu` puts a `HostedBackend` in the place of the NumPy backend: arrays stay NumPy's, and each primitive is
-computed by the real CuPy backend, on a GPU or under `gpunet emulate`. Whole nets on arrays of CuPy's own are tested in
-`tests/on_cupy`.
+computed by the real CuPy backend, on a GPU or under `gpunet emulate`. Tests of CuPy's own, which compare both backends,
+see NumPy's there: `tests/on_cupy` with whole nets, `tests/backends/cupy` with the kernels.
 """
 
 from __future__ import annotations
@@ -27,15 +27,21 @@ class HostedBackend(NumpyBackend):
 
     Args:
         device: the backend that computes.
+
+    Attributes:
+        hosting: whether it does; otherwise NumPy computes.
     """
 
     def __init__(self, device: Backend) -> None:
         self.device = device
+        self.hosting = False
 
 
 def _hosted(name: str) -> Callable[..., Any]:
     @functools.wraps(getattr(NumpyBackend, name))
     def method(self: HostedBackend, *arguments: Any, **keywords: Any) -> Any:
+        if not self.hosting:
+            return getattr(NumpyBackend, name)(*arguments, **keywords)
         device = self.device
         moved: list[tuple[np.ndarray, Any]] = []
 
@@ -85,11 +91,13 @@ def poison_new_memory(xp: Any) -> None:
     xp.cuda.set_allocator(poisoned)
 
 
-def install() -> None:
-    """Put the CuPy backend behind the NumPy backend's door, for this whole process."""
+def install() -> HostedBackend:
+    """Put the CuPy backend behind the NumPy backend's door, for this whole process; it computes while ``hosting``."""
     select = importlib.import_module("gpunet.backends.select")  # the package's attribute of that name is the function
     device = select.select("cupy")
     poison_new_memory(device.xp)
-    select.NumpyBackend = lambda: HostedBackend(device)
+    hosted = HostedBackend(device)
+    select.NumpyBackend = lambda: hosted
     select.numpy_backend.cache_clear()
-    assert isinstance(select.numpy_backend(), HostedBackend)
+    assert select.numpy_backend() is hosted
+    return hosted

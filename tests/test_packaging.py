@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.xdist_group("packaging")
 
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv*", "venv", "runs", "build", "dist", "htmlcov", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis",
-    ".coverage*",
+    ".git", ".venv*", "venv", "runs", "build", "dist", "htmlcov", "__pycache__", "*.egg-info", ".*_cache",
+    ".hypothesis", ".coverage*",
 )  # fmt: skip
 
 # What every way of installing must be able to do. It prints where gpunet came from.

@@ -36,3 +36,6 @@ MODEL_FLOAT64 = 1e-10
 LOCKSTEP_LOSS_FLOAT64 = 1e-9
 LOCKSTEP_LOSS_FLOAT32 = 1e-5
 LOCKSTEP_GRADIENT_FLOAT32 = 1e-4
+
+# The same 50 training steps in float32 on both backends: sums round differently, and each step carries it on.
+LOSS_OF_BOTH_BACKENDS = 1e-4
