@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,6 +61,9 @@ def expected(rules: Mapping[type[Module], Rule], layer: Module, call: Call) -> B
         layer: a copy in float64 on NumPy, nobody else's.
         call: what the layer made in float64 of what it was given.
     """
+    if call.grads is None:  # nobody asked for a gradient; the rules need not know
+        zeros = tuple(np.zeros_like(y) for y in call.outputs)
+        call = replace(call, grads=zeros, grad_inputs=tuple(np.zeros_like(x) for x in call.inputs))
     for kind in type(layer).__mro__:
         same = all(getattr(layer, method).__func__ is getattr(kind, method, None) for method in _FORMULAS)
         if kind in rules and same:

@@ -301,6 +301,29 @@ def test_several_inputs_and_outputs() -> None:
     assert "(net)" in str(wrong)
 
 
+def test_layers_that_take_no_part_or_only_in_the_forward_pass() -> None:
+    class Partly(gn.Module):
+        """Looks at one layer's output without differentiating it, and never calls another."""
+
+        def __init__(self) -> None:
+            self.used, self.aside, self.unused = gn.Linear(3, 2), gn.Linear(3, 1), gn.Linear(3, 1)
+
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            context.run(self.aside, x)
+            return context.run(self.used, x)
+
+        def differentiate(self, context: gn.Context, grad_y: np.ndarray) -> np.ndarray:
+            return self.used.backward(grad_y)
+
+    result = gn.compare(Partly(), normal(4, 3), backends=BOTH)
+    assert result.ok, result.verdict
+    found = {row.name: row for row in result.rows}
+    assert found.keys() == {"used", "aside"}
+    assert found["aside"].forward.reference[0].absolute > 0
+    assert found["aside"].backward is None
+    assert found["used"].backward.reference[0].absolute > 0
+
+
 # Decisions that rounding may turn
 
 
