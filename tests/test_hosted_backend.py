@@ -1,4 +1,4 @@
-"""The door through which `pytest -m gpu` sends every primitive: it must really go there, and notice a device's faults."""
+"""The door through which `pytest -m gpu` sends every primitive: it really goes there, and notices a faulty device."""
 
 from __future__ import annotations
 
