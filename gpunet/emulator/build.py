@@ -18,8 +18,10 @@ from gpunet.emulator.wheel import Wheel
 from gpunet.errors import BackendError
 
 SOURCES = Path(__file__).parent / "runtime"
+PRELOADED_SOURCES = Path(__file__).parent / "preloaded"
 DEVICE_HEADERS = Path(__file__).parent / "device"
 RUNTIME = "libamdhip64.so.7"  # everything is in this one; the other names are links to it
+PRELOADED = "libgpunet_preloaded.so"  # functions that take the place of some in CuPy's own modules
 DEVICE = "libgpunet_device.so"  # what compiled kernels call: scheduler, barriers, reports
 
 _FLAGS = ["-std=c++17", "-O2", "-fPIC", "-pthread", "-fno-strict-aliasing", "-fvisibility=hidden"]
@@ -61,7 +63,9 @@ def build_runtime(wheel: Wheel, compiler: Compiler, cache: Path, flags: Iterable
     """
     flags = list(flags)
     device_key = _hash([compiler.identity, wheel.version, *flags], _sources(DEVICE_HEADERS))
-    key = _hash([device_key, str(wheel.site), *_FLAGS], _sources(SOURCES), [Path(__file__)])
+    key = _hash(
+        [device_key, str(wheel.site), *_FLAGS], _sources(SOURCES), _sources(PRELOADED_SOURCES), [Path(__file__)]
+    )
     folder = cache / "runtime" / key
     runtime = Runtime(folder / "lib", folder / "bin", cache / "compiled" / device_key)
     try:
@@ -98,7 +102,7 @@ def _build_into(folder: Path, wheel: Wheel, compiler: Compiler, flags: list[str]
 
 def _build_libraries(work: Path, wheel: Wheel, compiler: Compiler, flags: list[str]) -> None:
     jobs = [(path, [*_FLAGS, *flags, "-fvisibility=default"]) for path in sorted(DEVICE_HEADERS.glob("*.cpp"))]
-    jobs += [(path, _FLAGS) for path in sorted(SOURCES.glob("*.cpp"))]
+    jobs += [(path, _FLAGS) for folder in (SOURCES, PRELOADED_SOURCES) for path in sorted(folder.glob("*.cpp"))]
 
     def compile_one(job: tuple[Path, list[str]]) -> str:
         path, options = job
@@ -108,10 +112,14 @@ def _build_libraries(work: Path, wheel: Wheel, compiler: Compiler, flags: list[s
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         objects = list(threads.map(compile_one, jobs))
-    of_device = [name for name in objects if name.startswith(f"{DEVICE_HEADERS.name}-")]
-    of_runtime = [name for name in objects if name not in of_device]
+    of_device, of_runtime, of_preloaded = (
+        [name for name in objects if name.startswith(f"{folder.name}-")]
+        for folder in (DEVICE_HEADERS, SOURCES, PRELOADED_SOURCES)
+    )
     shared = ["-shared", "-pthread", *flags]
     compiler.run([*shared, *of_device, "-o", f"lib/{DEVICE}", f"-Wl,-soname,{DEVICE}"], work)
+
+    compiler.run(["-shared", *of_preloaded, "-o", f"lib/{PRELOADED}"], work)
 
     def link(target: str, extra: list[str]) -> None:
         search = ["-Llib", f"-l:{DEVICE}", "-Wl,-rpath,$ORIGIN", "-ldl"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpunet.emulator.build import DEVICE_HEADERS, Runtime
+from gpunet.emulator.build import DEVICE_HEADERS, PRELOADED, Runtime
 from gpunet.emulator.compiler import Compiler
 from gpunet.errors import BackendError
 
@@ -31,6 +31,9 @@ def emulated_environment(
     result = dict(environment)
     result["LD_LIBRARY_PATH"] = _prepended(runtime.libraries, environment.get("LD_LIBRARY_PATH"))
     result["PATH"] = _prepended(runtime.programs, environment.get("PATH", os.defpath))
+    own = environment.get("LD_PRELOAD")
+    preloaded = str(runtime.libraries / PRELOADED)
+    result["LD_PRELOAD"] = f"{preloaded}:{own}" if own else preloaded
     result["GPUNET_EMULATOR_KERNELS"] = str(runtime.kernels)
     result["GPUNET_EMULATOR_HEADERS"] = str(DEVICE_HEADERS)
     result["GPUNET_EMULATOR_LIBRARIES"] = str(runtime.libraries)

@@ -165,6 +165,14 @@ std::string precompiled_header(const std::vector<std::string>& command, const st
   return folder;
 }
 
+// Kernels of CuPy's own that give wrong results unless a warp's threads run in step, which CUDA does not promise since
+// compute capability 7.0 and this device does not do. A wrong result must not pass silently: they do not compile.
+std::string refusal(const std::string& source) {
+  if (source.find("__global__ void argpartition_kernel(") == std::string::npos) return "";
+  return "gpunet emulate: error: CuPy's argpartition counts on the threads of a warp running in step, without "
+         "__syncwarp; the CPU device runs them one after the other. Use argsort";
+}
+
 // The kernel that an expression such as "&space::f<float, 3>" names.
 std::string base_name(const std::string& expression) {
   std::string name = expression.substr(0, expression.find('<'));
@@ -198,6 +206,9 @@ std::string expression_kernel(size_t index) { return "expression_" + std::to_str
 
 Compilation compile_kernels(const std::string& source, const std::string& name, const std::vector<std::string>& options,
                             const std::vector<std::string>& expressions) {
+  Compilation result;
+  result.log = refusal(source);
+  if (!result.log.empty()) return result;
   std::string file = name.empty() ? "kernel.cu" : name;
   ScannedSource scanned = scan_source(rewrite_source(source), file);
   std::string text = "#include \"prefix.h\"" + std::string(PROLOGUE) + "#line 1 " + literal(file) + "\n" +
@@ -206,7 +217,6 @@ Compilation compile_kernels(const std::string& source, const std::string& name, 
   std::vector<std::string> own = user_options(options);
   std::string key = hash(joined(command) + joined(own) + preamble(source) + text);
   std::string folder = settings().cache + "/kernels/" + key.substr(0, 2);
-  Compilation result;
   result.path = folder + "/" + key + ".so";
   if (exists(result.path)) {
     result.succeeded = true;
