@@ -300,6 +300,7 @@ def test_a_kernel_that_only_the_recorded_run_launches_is_an_error(
     assert "the emulated run did not launch good.plain (float32)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_tracer_agrees_with_hand_counting(emulator: None) -> None:
     """The real tracer, on a kernel whose every warp reads and writes 128 bytes that lie side by side."""
     with TracedRun(["elementwise"], "float32") as run:
@@ -309,6 +310,7 @@ def test_the_tracer_agrees_with_hand_counting(emulator: None) -> None:
     assert traffic["relu"] == Traffic(requests, 4 * requests, 4 * requests, 4 * requests)
 
 
+@pytest.mark.slow
 def test_a_traced_run_that_fails_says_what_it_said(emulator: None) -> None:
     with TracedRun(["no such workload"], "float32") as run, pytest.raises(TraceError, match="no such workload"):
         run.traffic([])
