@@ -184,8 +184,8 @@ _MEMORY = Check(
 _TRACE = Check(
     name="trace",
     summary="no mistakes: counts memory sectors for each launch, as lines of JSON in the report",
-    # Optimised as without a check: the trace counts the accesses that remain. But a structure that is copied as a whole,
-    # float4 say, stays one access, as it is on a GPU: g++ would take it apart first.
+    # Optimised as without a check: the trace counts the accesses that remain. But a structure that is copied as a
+    # whole, float4 say, stays one access, as it is on a GPU: g++ would take it apart first.
     compile_flags=("-g1", "-gdwarf-4", "-fno-tree-sra", *_OBSERVED),
     library_flags=("-DGPUNET_EMULATOR_OBSERVED",),
 )

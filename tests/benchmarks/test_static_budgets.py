@@ -100,12 +100,19 @@ def test_an_update_holds_the_worst_figures_with_room_up_to_the_next_step(budgets
         "registers": 48,
         "occupancy": 0.33,
         "sectors_over_ideal": 2,  # not measured: kept
-        "traffic_over_floor": 1.01,
+        "traffic_over_floor": 1.1,
         "shared_bytes": 129,
     }
     assert new.kernels["new.kernel"] == {"float32": {"registers": 8}}
     assert new.reasons == budgets.reasons
     assert [fault.split(": ")[1] for fault in new.faults(figures)] == ["stack_bytes is 16, budget 0"]
+
+
+@pytest.mark.parametrize(
+    ("value", "budget"), [(1.0, 1.0), (1.001, 1.1), (1.3, 1.3), (1.31, 1.4), (9.99, 10.0), (157.5, 160.0)]
+)
+def test_traced_figures_get_room_for_another_compiler(budgets: Budgets, value: float, budget: float) -> None:
+    assert figure("traffic_over_floor", value).budget == budget
 
 
 def test_an_update_forgets_kernels_that_are_gone(budgets: Budgets) -> None:
