@@ -20,7 +20,7 @@ enum ComputeType : int {
   COMPUTE_64F_PEDANTIC = 8,
 };
 
-struct Product {
+struct TypedProduct {
   int transpose_a, transpose_b, m, n, k;
   const void *alpha, *a;
   int type_a, lda;
@@ -31,7 +31,7 @@ struct Product {
   int type_c, ldc, compute;
 };
 
-template <class T> int multiply_plain(const Product& p) {
+template <class T> int multiply_plain(const TypedProduct& p) {
   multiply<T>(p.transpose_a, p.transpose_b, p.m, p.n, p.k, *static_cast<const T*>(p.alpha), static_cast<const T*>(p.a),
               p.lda, static_cast<const T*>(p.b), p.ldb, *static_cast<const T*>(p.beta), static_cast<T*>(p.c), p.ldc);
   return HIPBLAS_STATUS_SUCCESS;
@@ -54,7 +54,7 @@ void from_float(float value, float& result) { result = value; }
 using gpunet_emulator::from_float;
 using gpunet_emulator::to_float;
 
-template <class In, class Out> int multiply_widened(const Product& p, float alpha, float beta) {
+template <class In, class Out> int multiply_widened(const TypedProduct& p, float alpha, float beta) {
   bool plain_a = p.transpose_a == NO_TRANSPOSE, plain_b = p.transpose_b == NO_TRANSPOSE;
   int rows_a = plain_a ? p.m : p.k, rows_b = plain_b ? p.k : p.n;
   std::vector<float> a = widened<In>(p.a, rows_a, plain_a ? p.k : p.m, p.lda);
@@ -76,7 +76,7 @@ template <class In, class Out> int multiply_widened(const Product& p, float alph
 
 bool computes_in_float(int compute) { return compute >= COMPUTE_32F && compute <= COMPUTE_32F_FAST_TF32; }
 
-int multiply_typed(const Product& p) {
+int multiply_typed(const TypedProduct& p) {
   if (p.type_a != p.type_b) return HIPBLAS_STATUS_NOT_SUPPORTED;
   bool in_double = p.compute == COMPUTE_64F || p.compute == COMPUTE_64F_PEDANTIC;
   bool in_half = p.compute == COMPUTE_16F || p.compute == COMPUTE_16F_PEDANTIC;

@@ -20,9 +20,8 @@ void* open_library() {
     say("cannot load the BLAS: " + std::string(dlerror()));
     return nullptr;
   }
-  // As many threads as kernels have: a user who limits one means both.
-  if (void* limit = dlsym(library, "scipy_openblas_set_num_threads"))
-    reinterpret_cast<void (*)(int)>(limit)(settings().workers);
+  // Its own threads spin while they wait, against whatever else runs; blas_products.cpp shares the work instead.
+  if (void* limit = dlsym(library, "scipy_openblas_set_num_threads")) reinterpret_cast<void (*)(int)>(limit)(1);
   return library;
 }
 
