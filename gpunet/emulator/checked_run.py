@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import subprocess
@@ -60,6 +61,8 @@ def run_checked(
         messages = [f"--check {check.name}: {reason}" for reason in judge(found, check.name)]
         if status != 0 and found.launches == 0:
             messages += _said_by_sanitizer(path)
+        for left in _sanitizer_files(path):
+            left.unlink()
         for line in messages or summary(found, check.name):
             print(f"gpunet emulate: {line}", file=sys.stderr)  # noqa: T201  (this is the command's own output)
         return status or int(bool(messages or found.findings))
@@ -92,6 +95,10 @@ def _run(check: Check, command: Sequence[str], environment: Mapping[str, str]) -
 def _said_by_sanitizer(report: Path) -> list[str]:
     """The first lines of what the sanitizer wrote about itself, where it could not start."""
     lines: list[str] = []
-    for path in sorted(report.parent.glob(f"{report.name}.sanitizer*")):
+    for path in _sanitizer_files(report):
         lines += path.read_text(encoding="utf-8", errors="replace").splitlines()[:3]
     return lines
+
+
+def _sanitizer_files(report: Path) -> list[Path]:
+    return sorted(report.parent.glob(f"{glob.escape(report.name)}.sanitizer*"))

@@ -101,7 +101,10 @@ bool Scanner::header_has(const char* identifier) const {
 // The token of the declared function's name: the first identifier with a bracket behind it.
 int Scanner::name_in_header() const {
   int angles = 0;
-  for (size_t i = 0; i + 1 < state.header.size(); i++) {
+  size_t begin = 0;
+  for (size_t i = 0; i < state.header.size(); i++)
+    if (state.header[i].text == "__global__") begin = i;
+  for (size_t i = begin; i + 1 < state.header.size(); i++) {
     const std::string& text = state.header[i].text;
     if (text == "<") angles++;
     if (text == ">" && angles > 0) angles--;
@@ -148,7 +151,10 @@ void Scanner::open(const Token& token) {
   }
   Scope scope;
   if (at_namespace_level()) {
-    bool is_extern = state.header.size() == 2 && state.header[0].text == "extern";
+    // Behind a macro that ends without a semicolon, there is more in front.
+    size_t size = state.header.size();
+    bool is_extern = size >= 2 && state.header[size - 2].text == "extern" &&
+                     state.header[size - 1].kind == TokenKind::string;
     scope.transparent = is_extern || header_has("namespace");
     scope.extern_c = is_extern || inside_extern_c();
     if (!scope.transparent) begin_function();
