@@ -53,6 +53,7 @@ extern "C" __global__ void traps(int thread) {
   if ((int)threadIdx.x == thread) __trap();
 }
 
+extern "C" __global__ void prints(float x) { printf("thread %d of block %d: %g\\n", threadIdx.x, blockIdx.x, x); }
 extern "C" __global__ void needs_shared() {}
 extern "C" __global__ void takes_time(long long* y) { long long begin = clock64(); y[0] = clock64() - begin; }
 """
@@ -160,6 +161,12 @@ def test_blocks_that_no_gpu_has(kernels: Kernels, block: int | tuple[int, int]) 
 def test_more_shared_memory_than_a_block_has(kernels: Kernels) -> None:
     with pytest.raises(RuntimeError, match="1000000 bytes of shared memory are more than a block can have"):
         kernels.launch("needs_shared", 1, 1, shared_bytes=1_000_000)
+
+
+def test_printed_text_is_out_when_the_launch_has_ended(kernels: Kernels, capfd: pytest.CaptureFixture[str]) -> None:
+    kernels.launch("prints", 2, 2, 1.5)
+    expected = [f"thread {thread} of block {block}: 1.5" for block in (0, 1) for thread in (0, 1)]
+    assert capfd.readouterr().out.splitlines() == expected
 
 
 def test_clock(kernels: Kernels) -> None:
