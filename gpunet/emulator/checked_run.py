@@ -58,18 +58,28 @@ def run_checked(
         prepared["PYTHONPATH"] = os.pathsep.join([str(STARTUP), own] if own else [str(STARTUP)])
         status = _run(check, command, prepared)
         found = read_report(path)
-        messages = [f"--check {check.name}: {reason}" for reason in judge(found, check.name)]
+        reasons = judge(found, check.name)
+        if status < 0:
+            reasons.append(
+                f"the command was ended by {signal.Signals(-status).name}, so not all of it was checked "
+                f"({len(found.findings)} findings until then)"
+            )
+            status = 128 - status
+        messages = [f"--check {check.name}: {reason}" for reason in reasons]
         if status != 0 and found.launches == 0:
             messages += _said_by_sanitizer(path)
         for left in _sanitizer_files(path):
             left.unlink()
-        for line in messages or summary(found, check.name):
+        for line in [*messages, *(summary(found, check.name) if found.findings or not messages else [])]:
             print(f"gpunet emulate: {line}", file=sys.stderr)  # noqa: T201  (this is the command's own output)
         return status or int(bool(messages or found.findings))
 
 
 def _run(check: Check, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The command's exit status. Signals for this process are for the command; Ctrl-C reaches both by itself."""
+    """The command's exit status, negative after a signal.
+
+    Signals for this process are for the command; Ctrl-C reaches both by itself.
+    """
     try:
         process = subprocess.Popen(  # noqa: S603  (running the user's command is the task)
             list(command),
@@ -89,7 +99,7 @@ def _run(check: Check, command: Sequence[str], environment: Mapping[str, str]) -
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return status if status >= 0 else 128 - status
+    return status
 
 
 def _said_by_sanitizer(report: Path) -> list[str]:

@@ -265,6 +265,14 @@ def test_a_check_of_nothing_fails() -> None:
     assert "no kernel ran, so nothing was checked" in done.stderr
 
 
+def test_a_command_that_was_killed_was_not_checked() -> None:
+    end = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    done = emulate_program(f"offset = '1'\n{SHIFT}\n{end}", "--check", "bounds")
+    assert done.returncode == 128 + 15
+    assert "ended by SIGTERM, so not all of it was checked (1 findings until then)" in done.stderr
+    assert "kernel shift, block (0, 0, 0)" in done.stderr
+
+
 def test_a_pool_that_stays_on_fails() -> None:
     program = f"import numpy as np, cupy as cp\noffset = '0'\n{SHIFT}"
     done = emulate("python", "-I", "-c", program, options=("--check", "bounds"))
