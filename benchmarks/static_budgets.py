@@ -135,22 +135,27 @@ class Budgets:
         """Kernels that have a budget and do not exist."""
         return sorted(self.kernels.keys() - set(kernels))
 
-    def updated(self, figures: Iterable[Figure]) -> Budgets:
-        """Budgets that just hold ``figures``; what was not measured keeps its budget, and so does local memory."""
+    def updated(self, figures: Iterable[Figure], existing: Iterable[str]) -> Budgets:
+        """Budgets that just hold ``figures``; what was not measured keeps its budget, and so does local memory.
+
+        Args:
+            figures: of some or all kernels, on every generation.
+            existing: names of all kernels; budgets of others are forgotten.
+        """
         worst: dict[tuple[str, str, str], Figure] = {}
         for figure in figures:
             key = (figure.kernel, figure.dtype, figure.name)
             if figure.name not in _KEPT and (key not in worst or figure.exceeds(worst[key].value)):
                 worst[key] = figure
-        measured = {figure.kernel for figure in worst.values()}
+        left = set(existing)
         kernels = {
             kernel: {dtype: dict(own) for dtype, own in dtypes.items()}
             for kernel, dtypes in self.kernels.items()
-            if kernel in measured
+            if kernel in left
         }
         for (kernel, dtype, name), figure in worst.items():
             kernels.setdefault(kernel, {}).setdefault(dtype, {})[name] = figure.budget
-        reasons = {kernel: reason for kernel, reason in self.reasons.items() if kernel in measured}
+        reasons = {kernel: reason for kernel, reason in self.reasons.items() if kernel in left}
         return Budgets(dict(self.limits), kernels, reasons)
 
     def text(self) -> str:

@@ -73,9 +73,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> int:
     start = time.monotonic()
-    everything = set(options.architectures) == set(LIMITS) and set(options.files) == set(kernel_library.files())
-    if options.update_budgets and not everything:
-        raise UnusableError("--update-budgets needs every file and architecture: leave out --files and --architectures")
+    if options.update_budgets and set(options.architectures) != set(LIMITS):
+        raise UnusableError("--update-budgets needs every architecture: leave out --architectures")
     nvrtc = Nvrtc()
     if missing := set(options.architectures) - set(nvrtc.architectures()):
         raise UnusableError(
@@ -107,13 +106,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def all_faults(costs: Costs, budgets: static_budgets.Budgets) -> list[str]:
     """What did not compile, what exceeds its budget, and budgets of kernels that do not exist; one line each."""
-    kernels = [f"{file}.{kernel}" for file in kernel_library.files() for kernel in _kernels(file)]
-    stale = [f"{kernel} has a budget and does not exist" for kernel in budgets.stale(kernels)]
+    stale = [f"{kernel} has a budget and does not exist" for kernel in budgets.stale(_all_kernels())]
     return costs.faults + budgets.faults(costs.figures()) + stale
 
 
-def _kernels(file: str) -> list[str]:
-    return list(kernel_library.declarations(file).kernels)
+def _all_kernels() -> list[str]:
+    return [f"{file}.{name}" for file in kernel_library.files() for name in kernel_library.declarations(file).kernels]
 
 
 def _traced_run(options: argparse.Namespace, launches: Sequence[Launch]) -> tuple[TracedRun | None, str]:
@@ -199,7 +197,7 @@ def _cell(row: Row, architecture: int) -> str:
 
 
 def _update(path: Path, budgets: static_budgets.Budgets, costs: Costs) -> None:
-    before, after = path.read_text(encoding="utf-8"), budgets.updated(costs.figures()).text()
+    before, after = path.read_text(encoding="utf-8"), budgets.updated(costs.figures(), _all_kernels()).text()
     names = {"fromfile": f"{path.name} before", "tofile": f"{path.name} now"}
     difference = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2, **names))
     print("\n".join(["", *difference]) if difference else f"\n{path.name} stays as it is")

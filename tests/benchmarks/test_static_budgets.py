@@ -95,7 +95,7 @@ def test_an_update_holds_the_worst_figures_with_room_up_to_the_next_step(budgets
         figure("stack_bytes", 16),
         figure("registers", 8, "new.kernel"),
     ]
-    new = budgets.updated(figures)
+    new = budgets.updated(figures, ["pooling.max_pool2d", "new.kernel"])
     assert new.kernels["pooling.max_pool2d"]["float32"] == {
         "registers": 48,
         "occupancy": 0.33,
@@ -115,9 +115,13 @@ def test_traced_figures_get_room_for_another_compiler(budgets: Budgets, value: f
     assert figure("traffic_over_floor", value).budget == budget
 
 
-def test_an_update_forgets_kernels_that_are_gone(budgets: Budgets) -> None:
-    new = budgets.updated([figure("registers", 8, "new.kernel")])
+def test_an_update_forgets_kernels_that_are_gone_and_keeps_what_was_left_out(budgets: Budgets) -> None:
+    figures = [figure("registers", 8, "new.kernel")]
+    new = budgets.updated(figures, ["new.kernel"])
     assert (list(new.kernels), new.reasons) == (["new.kernel"], {})
+    new = budgets.updated(figures, ["pooling.max_pool2d", "new.kernel"])
+    assert new.kernels["pooling.max_pool2d"] == budgets.kernels["pooling.max_pool2d"]
+    assert new.reasons == budgets.reasons
 
 
 @pytest.mark.parametrize(

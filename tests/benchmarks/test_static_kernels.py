@@ -154,7 +154,7 @@ def test_every_budget_is_held(plant: Plant, check: Check, budgets: Path, figure:
     assert [fault[: len(message)] for fault in faults(output)] == [message]
 
 
-def test_an_update_shows_the_difference_and_needs_everything(plant: Plant, check: Check, budgets: Path) -> None:
+def test_an_update_shows_the_difference_and_needs_all_generations(plant: Plant, check: Check, budgets: Path) -> None:
     plant(sharing=SHARING)
     _, output = check("--update-budgets")
     assert "+shared_bytes = 8192" in output
@@ -166,8 +166,14 @@ def test_an_update_shows_the_difference_and_needs_everything(plant: Plant, check
     _, output = check("--update-budgets")
     assert "budgets.toml stays as it is" in output
     assert check("--update-budgets", "--architectures", "90")[0] == 2
-    plant(good=PLAIN)
-    assert check("--update-budgets", "--files", "good")[0] == 2
+
+
+def test_an_update_of_one_file_keeps_the_budgets_of_others(plant: Plant, check: Check, budgets: Path) -> None:
+    plant(good=PLAIN, sharing=SHARING)
+    assert check("--update-budgets")[0] == 0
+    before = budgets.read_text(encoding="utf-8")
+    assert check("--update-budgets", "--files", "good")[0] == 0
+    assert budgets.read_text(encoding="utf-8") == before
 
 
 def test_a_budget_without_its_kernel_is_found(plant: Plant, check: Check) -> None:
