@@ -97,6 +97,18 @@ except cp.cuda.compiler.CompileException as error:
     assert any(line.startswith("kernel.cu:3:") and "'b' was not declared" in line for line in lines)
 
 
+def test_an_edited_header_is_noticed(tmp_path: Path) -> None:
+    program = f"""
+code = '#include "value.h"\\nextern "C" __global__ void f(float* x) {{ x[0] = VALUE; }}'
+x = cp.zeros(1, "float32")
+cp.RawKernel(code, "f", options=("-I{tmp_path}",))((1,), (1,), (x,))
+print(x.tolist())
+"""
+    for value in (3, 4):
+        (tmp_path / "value.h").write_text(f"#define VALUE {value}\n")
+        assert output_of(program) == [f"[{value}.0]"]
+
+
 def test_limits_of_a_launch() -> None:
     lines = output_of("""
 kernel = cp.RawKernel('extern "C" __global__ void f(float* x) { x[threadIdx.x] = 1; }', "f")

@@ -165,6 +165,21 @@ std::string precompiled_header(const std::vector<std::string>& command, const st
   return folder;
 }
 
+// The source with the user's own headers in it: they may change while the source does not. Nothing when g++ finds none
+// of them, which the compilation then says.
+std::string preprocessed(const std::vector<std::string>& command, const std::vector<std::string>& own,
+                         const std::string& source) {
+  std::string path = temporary_name(settings().cache + "/preprocessed") + ".cpp";
+  std::ofstream(path) << source;
+  std::vector<std::string> words = command;
+  words.insert(words.end(), own.begin(), own.end());
+  for (const std::string& word : {"-I" + settings().device_headers, std::string("-E"), std::string("-P"), path})
+    words.push_back(word);
+  Outcome outcome = run_process(words);
+  unlink(path.c_str());
+  return outcome.status == 0 ? outcome.output : "";
+}
+
 // Kernels of CuPy's own that give wrong results unless a warp's threads run in step, which CUDA does not promise since
 // compute capability 7.0 and this device does not do. A wrong result must not pass silently: they do not compile.
 std::string refusal(const std::string& source) {
@@ -215,7 +230,9 @@ Compilation compile_kernels(const std::string& source, const std::string& name, 
                      scanned.text + launchers(scanned, expressions);
   std::vector<std::string> command = base_command(options);
   std::vector<std::string> own = user_options(options);
-  std::string key = hash(joined(command) + joined(own) + preamble(source) + text);
+  std::string content = joined(command) + joined(own) + preamble(source) + text;
+  if (scanned.foreign_header) content += preprocessed(command, own, source);
+  std::string key = hash(content);
   std::string folder = settings().cache + "/kernels/" + key.substr(0, 2);
   result.path = folder + "/" + key + ".so";
   if (exists(result.path)) {

@@ -271,6 +271,7 @@ ScannedSource scan_source(const std::string& source, const std::string& file) {
   Names waiting = find_waiting(scanner.units);
   ScannedSource result;
   result.kernels = scanner.kernels;
+  result.foreign_header = scanner.foreign_header;
   for (FoundKernel& kernel : result.kernels) kernel.fibers = scanner.foreign_header || waiting.count(kernel.name);
   size_t copied = 0;
   for (const auto& [position, text] : scanner.insertions) {

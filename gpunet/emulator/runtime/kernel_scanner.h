@@ -21,6 +21,7 @@ struct ScannedSource {
   // define get theirs too. No line changes its number.
   std::string text;
   std::vector<FoundKernel> kernels;
+  bool foreign_header = false;  // it includes headers that are neither the emulator's, CuPy's nor the compiler's
 };
 
 ScannedSource scan_source(const std::string& source, const std::string& file);
