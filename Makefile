@@ -20,10 +20,10 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test oracles emulate coverage lint format typecheck bench clean distclean
+.PHONY: help demo test oracles emulate check-kernels coverage lint format typecheck bench clean distclean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.installed-plot  ## train LeNet on the bundled digits; ends with the test accuracy
 	@$(BIN)/gpunet train --run-dir "runs/demo-$$(date +%Y%m%d-%H%M%S)"
@@ -38,6 +38,14 @@ emulate: $(EMULATOR)/.installed  ## the CuPy backend and its kernels on a device
 	GPUNET_REQUIRE_CUPY=1 $(ONE_THREAD) $(EMULATOR)/bin/gpunet emulate -- \
 		python -m pytest -m gpu -n $(JOBS) --dist loadgroup --durations=5
 	GPUNET_REQUIRE_EMULATOR=1 $(ONE_THREAD) $(EMULATOR)/bin/python -m pytest -n $(JOBS) --dist loadgroup tests/emulator
+	$(EMULATOR)/bin/gpunet emulate -- gpunet compare --model resnet20 --batch-size 4
+
+check-kernels: $(EMULATOR)/.installed  ## every kernel under the emulator's checks and two more orders of threads
+	@for options in "--check bounds" "--check memory" "--check races" "--schedule 1" "--schedule 7"; do \
+		echo "gpunet emulate $$options"; \
+		GPUNET_REQUIRE_CUPY=1 $(ONE_THREAD) $(EMULATOR)/bin/gpunet emulate $$options -- \
+			python -m pytest -q -m gpu tests/backends/cupy/test_every_kernel.py || exit 1; \
+	done
 
 coverage: $(VENV)/.installed-test  ## as test, with an HTML report in htmlcov/
 	$(PYTEST) --cov --cov-report=term --cov-report=html

@@ -69,7 +69,7 @@ setup(
     package_dir=FOLDERS,
     package_data={
         "gpunet": ["py.typed"],
-        "gpunet.emulator": ["**/*.cpp", "**/*.h"],
+        "gpunet.emulator": ["**/*.cpp", "**/*.h", "startup/*.py"],  # startup is put on the path, not imported
         "gpunet.data": ["**/*.npz", "**/*.gz", "**/*.csv", "**/*.txt", "**/*.md", "**/LICENSE*"],
         "gpunet.kernels": ["*.cu", "*.cuh"],
         "gpunet.recipes": ["*.toml"],

@@ -23,6 +23,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "(default 0)")  # fmt: skip
     parser.add_argument("--workers", type=number_of_at_least(1), metavar="N",
                         help="cores that share the blocks of a kernel (default: all)")  # fmt: skip
+    parser.add_argument("--blocks", choices=["all", "ends"], default="all",
+                        help="of each launch run all blocks, or the first and the last only, to try the ends of arrays "
+                        "that are too large to fill (default all)")  # fmt: skip
     parser.add_argument("--memory", type=number_of_bytes, metavar="SIZE",
                         help="device memory, such as 512M (default: three quarters of the machine's)")  # fmt: skip
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program and its arguments")
@@ -49,5 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
         schedule=arguments.schedule,
         workers=arguments.workers,
         memory=arguments.memory,
+        blocks=arguments.blocks,
     )
     return emulate(words, options)

@@ -39,6 +39,7 @@ def emulated_environment(
     result["GPUNET_EMULATOR_LIBRARIES"] = str(runtime.libraries)
     result["GPUNET_EMULATOR_COMPILER"] = compiler.path
     result["GPUNET_EMULATOR_SCHEDULE"] = str(options.schedule)
+    result["GPUNET_EMULATOR_BLOCKS"] = options.blocks
     for name, value in (("WORKERS", options.workers), ("MEMORY", options.memory)):
         if value is not None:
             result[f"GPUNET_EMULATOR_{name}"] = str(value)

@@ -28,6 +28,7 @@ class Options:
         schedule: order of threads and blocks: 0 forward, 1 backward, from 2 on a seed to shuffle by.
         workers: how many cores share a kernel's blocks; None: all that this process may use.
         memory: bytes of device memory; None: three quarters of the machine's.
+        blocks: "all" of each launch, or "ends": the first and the last only.
         report: the file for what a check finds, one line of JSON each; None: a temporary one.
     """
 
@@ -35,6 +36,7 @@ class Options:
     schedule: int = 0
     workers: int | None = None
     memory: int | None = None
+    blocks: str = "all"
     report: Path | None = None
 
 

@@ -297,9 +297,7 @@ def test_wrong_data_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
 def test_labels_beyond_the_nets_classes_are_named() -> None:
     train = stripes()
     more = gn.data.Dataset(train.images, train.labels + 1, ("a", "b", "c", "d"))
-    with pytest.raises(
-        gn.DataError, match=r"label 3 is outside \[0, 3\): the net has 3 outputs and the data 4"
-    ):
+    with pytest.raises(gn.DataError, match=r"label 3 is outside \[0, 3\): the net has 3 outputs and the data 4"):
         trainer().fit(more, 1)
 
 

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -74,11 +75,19 @@ class BlockOrder {
   uint64_t blocks_, start_ = 0, stride_ = 1;
 };
 
+// `gpunet emulate --blocks ends`: of each launch only the first and the last block, for arrays too large to fill.
+bool only_ends_run() {
+  static const char* value = getenv("GPUNET_EMULATOR_BLOCKS");
+  return value != nullptr && strcmp(value, "ends") == 0;
+}
+
 struct Task {
   const Launch* launch;
   const KernelCode* code;
   const unsigned short* order;  // null: forward
   BlockOrder blocks;
+  uint64_t last;  // the last block's number
+  bool ends;      // run it and the first one only
   uint64_t count;
   uint64_t portion;
   std::atomic<uint64_t> next{0};
@@ -102,7 +111,7 @@ void work(void* argument) {
     const uint64_t end = begin + task.portion < task.count ? begin + task.portion : task.count;
     for (uint64_t position = begin; position < end; position++) {
       if (has_failed.load(std::memory_order_relaxed)) return;
-      const uint64_t block = task.blocks.at(position);
+      const uint64_t block = task.ends ? position * task.last : task.blocks.at(position);
       context.block = {(unsigned)(block % across), (unsigned)(block % plane / across), (unsigned)(block / plane)};
       if (!scheduler.run_block(launch, *task.code, task.order)) return;
     }
@@ -171,9 +180,11 @@ const char* run_blocks(const Launch& launch, const KernelCode& code) {
   if (launch.schedule != 0) order = thread_order(launch.schedule, (unsigned)threads);
   const bool alone = launch.workers <= 1 || launch.schedule != 0 || blocks == 1 || threads * blocks < kFewestToShare ||
                      races_are_checked() || bounds_are_checked() || observation() != Observation::none;
-  const uint64_t portion = alone ? blocks : 1 + blocks / (16 * (uint64_t)launch.workers);
+  const bool ends = only_ends_run() && blocks > 2;
+  const uint64_t count = ends ? 2 : blocks;
+  const uint64_t portion = alone || ends ? blocks : 1 + blocks / (16 * (uint64_t)launch.workers);
   const unsigned short* first_order = launch.schedule ? order.data() : nullptr;
-  Task task{&launch, &code, first_order, BlockOrder(launch.schedule, blocks), blocks, portion};
+  Task task{&launch, &code, first_order, BlockOrder(launch.schedule, blocks), blocks - 1, ends, count, portion};
   listen_to_sanitizers();
   launches.fetch_add(1);
   running.store(&launch);
