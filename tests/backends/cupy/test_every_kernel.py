@@ -9,7 +9,7 @@ grids smaller than it. That no kernel was left out is counted.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -169,23 +169,7 @@ PAIRS = [
     (name, option) for name in CASES for option in OPTIONS if name.startswith(("conv", "pool")) or option == "columns"
 ]
 
-launched: set[tuple[str, str]] = set()
 
-
-@pytest.fixture(autouse=True, scope="module")
-def count_the_kernels() -> Iterator[None]:
-    original = KernelLibrary.launch
-
-    def launch(self: KernelLibrary, file: str, kernel: str, *arguments: Any, **settings: Any) -> None:
-        launched.add((file, kernel))
-        original(self, file, kernel, *arguments, **settings)
-
-    KernelLibrary.launch = launch  # type: ignore[method-assign]
-    yield
-    KernelLibrary.launch = original  # type: ignore[method-assign]
-
-
-@pytest.mark.xdist_group("every kernel")
 @pytest.mark.parametrize(("name", "option"), PAIRS)
 def test_every_launch_gives_what_numpy_gives(cupy: CupyBackend, options: Any, name: str, option: str) -> None:
     for attribute, value in OPTIONS[option].items():
@@ -201,7 +185,18 @@ def test_every_launch_gives_what_numpy_gives(cupy: CupyBackend, options: Any, na
                 assert_allclose(array, reference, rtol=tolerance, atol=tolerance * scale, err_msg=message)
 
 
-@pytest.mark.xdist_group("every kernel")
-def test_no_kernel_was_left_out() -> None:
-    """Runs last: the tests above have launched every kernel there is."""
+def test_no_kernel_was_left_out(cupy: CupyBackend, options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: set[tuple[str, str]] = set()
+    original = KernelLibrary.launch
+
+    def launch(self: KernelLibrary, file: str, kernel: str, *arguments: Any, **settings: Any) -> None:
+        launched.add((file, kernel))
+        original(self, file, kernel, *arguments, **settings)
+
+    monkeypatch.setattr(KernelLibrary, "launch", launch)
+    before = {"scatter": options.scatter, "workspace_bytes": options.workspace_bytes}
+    for name, option in PAIRS:
+        for attribute, value in {**before, **OPTIONS[option]}.items():
+            setattr(options, attribute, value)
+        CASES[name](cupy, np.dtype("float32"))
     assert {(file, kernel) for file in files() for kernel in declarations(file).kernels} == launched
