@@ -20,7 +20,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test oracles emulate check-kernels coverage lint format typecheck bench clean distclean
+.PHONY: help demo test oracles emulate check-kernels static coverage lint format typecheck bench clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -36,7 +36,8 @@ oracles: $(VENV)/.installed-oracles  ## the tests judged by PyTorch and ONNX; an
 
 emulate: $(EMULATOR)/.installed  ## the CuPy backend and its kernels on a device made of the CPU; needs g++
 	GPUNET_REQUIRE_CUPY=1 $(ONE_THREAD) $(EMULATOR)/bin/gpunet emulate -- \
-		python -m pytest -m gpu -n $(JOBS) --dist loadgroup --durations=5
+		python -m pytest -m gpu -n $(JOBS) --dist loadgroup --durations=5 \
+		--cov --cov-config=tests/coverage_on_cupy.ini --cov-report=term
 	GPUNET_REQUIRE_EMULATOR=1 $(ONE_THREAD) $(EMULATOR)/bin/python -m pytest -n $(JOBS) --dist loadgroup tests/emulator
 	$(EMULATOR)/bin/gpunet emulate -- gpunet compare --model resnet20 --batch-size 4
 
@@ -46,6 +47,10 @@ check-kernels: $(EMULATOR)/.installed  ## every kernel under the emulator's chec
 		GPUNET_REQUIRE_CUPY=1 $(ONE_THREAD) $(EMULATOR)/bin/gpunet emulate $$options -- \
 			python -m pytest -q -m gpu tests/backends/cupy/test_every_kernel.py || exit 1; \
 	done
+
+static: $(EMULATOR)/.installed  ## NVRTC and the tracer on every kernel: registers, spills, sectors, against the budgets
+	$(EMULATOR)/bin/python -m benchmarks.static_kernels --require-trace
+	GPUNET_REQUIRE_NVRTC=1 GPUNET_REQUIRE_EMULATOR=1 $(EMULATOR)/bin/python -m pytest -q tests/benchmarks
 
 coverage: $(VENV)/.installed-test  ## as test, with an HTML report in htmlcov/
 	$(PYTEST) --cov --cov-report=term --cov-report=html
@@ -103,6 +108,6 @@ $(VENV)/.installed-oracles: $(VENV)/.installed-test
 $(EMULATOR)/.installed: $(EMULATOR)/.created $(REQUIREMENTS)
 	@command -v g++ >/dev/null || { \
 		echo "error: the emulator compiles kernels with g++. On Debian and Ubuntu: apt install g++" >&2; exit 1; }
-	@echo "installing gpunet with [test,data,plot,emulator] into $(EMULATOR)"
-	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,data,plot,emulator]'
+	@echo "installing gpunet with [test,data,plot,emulator,static] into $(EMULATOR)"
+	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,data,plot,emulator,static]'
 	@touch $@

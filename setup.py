@@ -19,6 +19,8 @@ EXTRAS = {
     "cuda13x": [f"cupy-cuda13x[ctk]{CUPY_VERSIONS}"],
     # The emulator implements what this CuPy calls; another minor version may call more.
     "emulator": ["cupy-rocm-7-0>=14.2,<14.3", "scipy-openblas32>=0.3.27"],
+    # Registers and spills depend on the compiler's version. cuobjdump judges what is read of the compiler's report.
+    "static": ["nvidia-cuda-nvrtc==13.5.37", "nvidia-cuda-cuobjdump==13.5.37"],
     "data": ["pooch>=1.8", "platformdirs>=4.0", "Pillow>=10.3"],
     "plot": ["matplotlib>=3.9"],
     "onnx": ["onnx>=1.16"],

@@ -190,6 +190,7 @@ def test_the_extras_are_the_promised_ones(metadata: Message) -> None:
         "cuda12x": {"cupy-cuda12x[ctk]"},
         "cuda13x": {"cupy-cuda13x[ctk]"},
         "emulator": {"cupy-rocm-7-0", "scipy-openblas32"},
+        "static": {"nvidia-cuda-nvrtc", "nvidia-cuda-cuobjdump"},
         "data": {"pooch", "platformdirs", "Pillow"},
         "plot": {"matplotlib"},
         "onnx": {"onnx"},
