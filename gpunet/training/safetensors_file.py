@@ -76,12 +76,19 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path}: {_what_is_wrong(path, start, error)}") from None
     except (TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path}: holds numbers of a kind that NumPy does not have ({error}). Convert them to float32."
-        ) from None
+        raise _foreign(path, str(error)) from None
+    foreign = [f"{name}: {array.dtype}" for name, array in arrays.items() if array.dtype.kind not in "biufc"]
+    if foreign:  # of the package ml_dtypes, where something has imported it
+        raise _foreign(path, ", ".join(foreign))
     if _KEY not in metadata:
         return arrays, None
     return arrays, _checked_value(path, arrays, metadata[_KEY])
+
+
+def _foreign(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: holds numbers of a kind that NumPy does not have ({what}). Convert them to float32."
+    )
 
 
 def _checked_value(path: Path, arrays: dict[str, np.ndarray], text: str) -> dict[str, Any]:
