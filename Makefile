@@ -20,7 +20,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test oracles emulate check-kernels static coverage lint format typecheck bench clean distclean
+.PHONY: help demo test oracles emulator emulate check-kernels static coverage lint format typecheck bench clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -34,7 +34,9 @@ test: $(VENV)/.installed-test  ## all tests, with line coverage; those that need
 oracles: $(VENV)/.installed-oracles  ## the tests judged by PyTorch and ONNX; an absent oracle fails
 	GPUNET_REQUIRE_ORACLES=1 $(PYTEST) -m oracle --durations=5
 
-emulate: $(EMULATOR)/.installed  ## the CuPy backend and its kernels on a device made of the CPU; needs g++
+emulator: $(EMULATOR)/.installed  ## only make the environment of `gpunet emulate`; needs g++
+
+emulate: $(EMULATOR)/.installed  ## the suite of the CuPy backend, and the emulator's own, on a device made of the CPU
 	GPUNET_REQUIRE_CUPY=1 $(ONE_THREAD) $(EMULATOR)/bin/gpunet emulate -- \
 		python -m pytest -m gpu -n $(JOBS) --dist loadgroup --durations=5 \
 		--cov --cov-config=tests/coverage_on_cupy.ini --cov-report=term
