@@ -64,6 +64,45 @@ def test_planted_mistake(check: str, call: str, place: str) -> None:
     assert place in done.stderr
 
 
+NEIGHBOURS = """
+kernel = cp.RawKernel(r'''
+extern "C" __global__ void neighbours(float* y) {
+  __shared__ float a[64];
+  int t = threadIdx.x;
+  a[t] = t;
+  y[t] = a[t ^ 1] + a[t ^ 2];
+}''', "neighbours")
+y = cp.empty(64, "f4")
+kernel((1,), (4,), (y,))
+kernel((3,), (64,), (y,))
+"""
+
+
+def test_many_races_in_one_launch_are_all_told() -> None:
+    """What keeps a finding must not be taken for a race itself: the report would wait for itself."""
+    done = emulate_program(NEIGHBOURS, "--check", "races")
+    assert done.returncode == 1, done.stderr
+    assert "kernel.cu:5: kernel neighbours" in done.stderr
+    assert "kernel.cu:6: kernel neighbours" in done.stderr
+
+
+@pytest.mark.parametrize(("blocks", "threads", "writer"), [(2, 32, 0), (2, 32, 15), (4, 1024, 0), (64, 256, 100)])
+def test_one_thread_of_each_block_races_with_that_of_the_next(blocks: int, threads: int, writer: int) -> None:
+    """The threads of a block that has ended must stay known: many others end after the one that races."""
+    program = f"""
+kernel = cp.RawKernel(r'''
+extern "C" __global__ void total(int* sum) {{
+  __syncthreads();
+  if (threadIdx.x == {writer}) *sum += 1;
+}}''', "total")
+kernel(({blocks},), ({threads},), (cp.zeros(1, np.int32),))
+"""
+    done = emulate_program(program, "--check", "races")
+    assert done.returncode == 1, done.stderr
+    assert "kernel.cu:4: kernel total" in done.stderr
+    assert "data race between threads of two blocks" in done.stderr
+
+
 @pytest.mark.parametrize("schedule", [0, 1, 5])
 @pytest.mark.parametrize("check", ["bounds", "races", "memory"])
 def test_correct_kernels(check: str, schedule: int) -> None:

@@ -63,9 +63,10 @@ void Fiber::introduce(const char* name) {
   __tsan_set_fiber_name(race_fiber_, name);
 }
 
-void Fiber::dismiss() {
-  if (race_fiber_) __tsan_destroy_fiber(race_fiber_);
+void* Fiber::take_race_fiber() {
+  void* taken = race_fiber_;
   race_fiber_ = nullptr;
+  return taken;
 }
 
 }  // namespace gpunet_emulator

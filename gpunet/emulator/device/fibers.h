@@ -26,9 +26,10 @@ class __attribute__((visibility("hidden"))) Fiber {
   void begun();  // to be called first on the fiber's stack
   void back();   // to be called by whoever entered, as soon as the fiber has left
 
-  // Names the CUDA thread to a sanitizer that tells fibers apart, and lets it go when the block has ended.
+  // Names the CUDA thread to a sanitizer that tells fibers apart.
   void introduce(const char* name);
-  void dismiss();
+  // What the sanitizer knows the thread by, when the block has ended; null without such a sanitizer.
+  void* take_race_fiber();
 
  private:
   char* stack_ = nullptr;  // lowest usable address; an inaccessible page stands below

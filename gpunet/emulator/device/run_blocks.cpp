@@ -105,17 +105,19 @@ void work(void* argument) {
     return;
   }
   const uint64_t across = launch.grid[0], plane = across * launch.grid[1];
-  for (;;) {
+  for (bool good = true; good;) {
     const uint64_t begin = task.next.fetch_add(task.portion);
-    if (begin >= task.count) return;
+    if (begin >= task.count) break;
     const uint64_t end = begin + task.portion < task.count ? begin + task.portion : task.count;
-    for (uint64_t position = begin; position < end; position++) {
-      if (has_failed.load(std::memory_order_relaxed)) return;
+    for (uint64_t position = begin; position < end && good; position++) {
+      good = !has_failed.load(std::memory_order_relaxed);
+      if (!good) break;
       const uint64_t block = task.ends ? position * task.last : task.blocks.at(position);
       context.block = {(unsigned)(block % across), (unsigned)(block % plane / across), (unsigned)(block / plane)};
-      if (!scheduler.run_block(launch, *task.code, task.order)) return;
+      good = scheduler.run_block(launch, *task.code, task.order);
     }
   }
+  scheduler.end_launch();
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include "observation.h"
 #include "sanitizers.h"
 #include "shared_memory.h"
@@ -17,6 +19,9 @@ __thread Context context;
 // One object for each parity of barrier (a late waker must not see what is published at the next barrier), one for each
 // thread of the block, one for each warp.
 constexpr size_t kOrderBytes = 8 * (2 + kMostThreads + kMostThreads / kWarp);
+
+// Of earlier blocks, under the check for races: at least this many threads, and those of two blocks.
+constexpr size_t kThreadsRemembered = 512;
 
 __thread Scheduler* Scheduler::own_ = nullptr;
 
@@ -126,10 +131,21 @@ bool Scheduler::run_with_fibers(const unsigned short* order) {
     }
   }
   running_ = nullptr;
-  for (int i = 0; i < count_; i++) threads_[i]->fiber.dismiss();
+  for (int i = 0; i < count_; i++)
+    if (void* past = threads_[i]->fiber.take_race_fiber()) past_.push_back(past);
+  forget_threads(std::max(kThreadsRemembered, 2 * (size_t)count_));
   free(order_objects_);  // ThreadSanitizer forgets with them: one block's barriers say nothing about the next block
   order_objects_ = nullptr;
   return !failed_;
+}
+
+// ThreadSanitizer drops a race with a thread that it knows no more, and it soon forgets those that were destroyed. So the
+// threads of a few blocks before stay known, among which the races between blocks are found.
+void Scheduler::forget_threads(size_t remembered) {
+  while (past_.size() > remembered) {
+    __tsan_destroy_fiber(past_.front());
+    past_.pop_front();
+  }
 }
 
 void Scheduler::suspend(Thread& thread, State state, const char* file, int line) {

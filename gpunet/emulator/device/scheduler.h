@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include <deque>
 #include <vector>
 
 #include "fibers.h"
@@ -50,6 +51,7 @@ class __attribute__((visibility("hidden"))) Scheduler {
   // Runs one block whose place stands in `context`; false when it went wrong (see failure()).
   bool run_block(const Launch& launch, const KernelCode& code, const unsigned short* order);
   void begin_launch(const Launch& launch, const KernelCode& code);
+  void end_launch() { forget_threads(0); }
 
   int wait_for_block(Barrier kind, int predicate, const char* file, int line);
   uint64_t wait_for_warp(const WarpRequest& request, const char* file, int line);
@@ -72,6 +74,7 @@ class __attribute__((visibility("hidden"))) Scheduler {
   void* lane_object(const Thread& thread) const;
   void* group_object(int warp) const;
   void report_deadlock();
+  void forget_threads(size_t remembered);
   void report(const char* format, ...) __attribute__((format(printf, 2, 3)));
 
   static __thread Scheduler* own_ __attribute__((tls_model("initial-exec")));
@@ -80,6 +83,7 @@ class __attribute__((visibility("hidden"))) Scheduler {
   const KernelCode* code_ = nullptr;
   std::vector<Thread*> threads_;  // of a block, reused; a pointer, as fibers must not move
   std::vector<unsigned short> pass_;
+  std::deque<void*> past_;        // threads of earlier blocks that ThreadSanitizer still knows
   WarpState warps_[kMostThreads / kWarp];
   int count_ = 0, live_ = 0, arrived_ = 0, agreeing_ = 0, meeting_ = 0;
   Thread* running_ = nullptr;
