@@ -156,6 +156,7 @@ def workloads() -> Iterator[Workload]:
         yield Workload(f"max_pool2d {name}, atomic", _max_pool2d(window, scatter="atomic"))
         yield Workload(f"avg_pool2d {name}", _avg_pool2d(window))
     yield Workload("batch_norm", _batch_norm)
+    yield Workload("batch_norm, residual and relu", _batch_norm_residual_relu)
     yield Workload("softmax_cross_entropy", _softmax_cross_entropy)
     yield Workload("elementwise", _elementwise)
     yield Workload("optimizers", _optimizers)
@@ -217,6 +218,13 @@ def _batch_norm(backend: CupyBackend, dtype: np.dtype[Any]) -> None:
     backend.batch_norm_inference(x, weight, bias, mean, inv_std)
 
 
+def _batch_norm_residual_relu(backend: CupyBackend, dtype: np.dtype[Any]) -> None:
+    x, residual = _random(backend, dtype, *IMAGES), _random(backend, dtype, *IMAGES)
+    weight, bias = _random(backend, dtype, IMAGES[1]), _random(backend, dtype, IMAGES[1])
+    y, mean, inv_std = backend.batch_norm(x, weight, bias, 1e-5, residual, relu=True)
+    backend.batch_norm_backward(x, x, weight, mean, inv_std, y)
+
+
 def _softmax_cross_entropy(backend: CupyBackend, dtype: np.dtype[Any]) -> None:
     for shape in ((8192, 10), (128, 1000), (2, 10, 64, 64)):  # few classes, many, and an image of them
         logits = _random(backend, dtype, *shape)
@@ -227,6 +235,7 @@ def _softmax_cross_entropy(backend: CupyBackend, dtype: np.dtype[Any]) -> None:
 def _elementwise(backend: CupyBackend, dtype: np.dtype[Any]) -> None:
     x = _random(backend, dtype, *IMAGES)
     backend.relu_backward(x, backend.relu(x))
+    backend.bias_relu_backward(x, backend.bias_relu(x, _random(backend, dtype, IMAGES[1])))
     _, mask = backend.dropout(x, 0.5, Stream(0, "dropout"))
     backend.dropout_backward(x, mask, 0.5)
     backend.erf(x)

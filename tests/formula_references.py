@@ -52,6 +52,23 @@ def batch_norm_backward_reference(grad_y: Any, x: Any, weight: Any, eps: float) 
     return grad_x, grad_weight, grad_bias
 
 
+def bias_relu_reference(x: Any, bias: Any) -> Any:
+    y = np.zeros(x.shape)
+    for at in itertools.product(*map(range, x.shape)):
+        value = float(x[at]) + float(bias[at[1]])
+        y[at] = value if value > 0 or math.isnan(value) else 0.0
+    return y
+
+
+def bias_relu_backward_reference(grad_y: Any, y: Any) -> tuple[Any, Any]:
+    grad_x, grad_bias = np.zeros(y.shape), np.zeros(y.shape[1])
+    for at in itertools.product(*map(range, y.shape)):
+        if y[at] > 0 or math.isnan(y[at]):
+            grad_x[at] = float(grad_y[at])
+            grad_bias[at[1]] += grad_x[at]
+    return grad_x, grad_bias
+
+
 def softmax_cross_entropy_reference(
     logits: Any, labels: Any, class_weight: Any = None, ignore_index: int = -100, label_smoothing: float = 0.0
 ) -> tuple[Any, Any]:

@@ -72,6 +72,6 @@ def test_the_contract_has_the_families_of_the_design() -> None:
     promised = """
     asarray to_numpy synchronize conv2d conv2d_backward_input conv2d_backward_weight im2col col2im max_pool2d
     max_pool2d_backward avg_pool2d avg_pool2d_backward batch_norm batch_norm_backward softmax_cross_entropy dropout
-    sgd_step adam_step
+    bias_relu bias_relu_backward sgd_step adam_step
     """.split()
     assert set(promised) <= set(METHODS)

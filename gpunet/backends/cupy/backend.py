@@ -95,10 +95,17 @@ class CupyBackend(Backend):
 
     @_primitive
     def conv2d(
-        self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1, precision: str = "fast"
+        self,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int = 1,
+        precision: str = "fast",
+        relu: bool = False,
     ) -> Array:
         """See `Backend.conv2d`."""
-        return convolution.conv2d(self.library, x, weight, bias, window, groups, precision)
+        return convolution.conv2d(self.library, x, weight, bias, window, groups, precision, relu)
 
     @_primitive
     def conv2d_backward_input(
@@ -159,23 +166,44 @@ class CupyBackend(Backend):
         return pooling.avg_pool2d_backward(self.library, grad_y, x_shape, window, count_include_pad)
 
     @_primitive
-    def batch_norm(self, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    def batch_norm(
+        self,
+        x: Array,
+        weight: Array | None,
+        bias: Array | None,
+        eps: float,
+        residual: Array | None = None,
+        relu: bool = False,
+    ) -> tuple[Array, Array, Array]:
         """See `Backend.batch_norm`."""
-        return normalization.batch_norm(self.library, x, weight, bias, eps)
+        return normalization.batch_norm(self.library, x, weight, bias, eps, residual, relu)
 
     @_primitive
     def batch_norm_backward(
-        self, grad_y: Array, x: Array, weight: Array | None, mean: Array, inv_std: Array
+        self,
+        grad_y: Array,
+        x: Array,
+        weight: Array | None,
+        mean: Array,
+        inv_std: Array,
+        y: Array | None = None,
     ) -> tuple[Array, Array, Array]:
         """See `Backend.batch_norm_backward`."""
-        return normalization.batch_norm_backward(self.library, grad_y, x, weight, mean, inv_std)
+        return normalization.batch_norm_backward(self.library, grad_y, x, weight, mean, inv_std, y)
 
     @_primitive
     def batch_norm_inference(
-        self, x: Array, weight: Array | None, bias: Array | None, mean: Array, inv_std: Array
+        self,
+        x: Array,
+        weight: Array | None,
+        bias: Array | None,
+        mean: Array,
+        inv_std: Array,
+        residual: Array | None = None,
+        relu: bool = False,
     ) -> Array:
         """See `Backend.batch_norm_inference`."""
-        return normalization.batch_norm_inference(self.library, x, weight, bias, mean, inv_std)
+        return normalization.batch_norm_inference(self.library, x, weight, bias, mean, inv_std, residual, relu)
 
     @_primitive
     def softmax_cross_entropy(
@@ -198,6 +226,16 @@ class CupyBackend(Backend):
     def relu_backward(self, grad_y: Array, y: Array) -> Array:
         """See `Backend.relu_backward`."""
         return elementwise.relu_backward(self.library, grad_y, y)
+
+    @_primitive
+    def bias_relu(self, x: Array, bias: Array) -> Array:
+        """See `Backend.bias_relu`."""
+        return elementwise.bias_relu(self.library, x, bias)
+
+    @_primitive
+    def bias_relu_backward(self, grad_y: Array, y: Array) -> tuple[Array, Array]:
+        """See `Backend.bias_relu_backward`."""
+        return elementwise.bias_relu_backward(self.library, grad_y, y)
 
     @_primitive
     def dropout(self, x: Array, probability: float, stream: Stream) -> tuple[Array, Array]:

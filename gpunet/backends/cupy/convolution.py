@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunet.backends.cupy import windows
+from gpunet.backends.cupy import elementwise, windows
 from gpunet.backends.cupy.columns import add_columns, write_columns
 from gpunet.backends.cupy.convolution_problem import ConvolutionProblem
 from gpunet.backends.cupy.kernel_library import KernelLibrary, accumulator_type
@@ -33,6 +33,7 @@ def conv2d(
     window: Window,
     groups: int = 1,
     precision: str = "fast",
+    relu: bool = False,
 ) -> Array:
     """See `Backend.conv2d`; every algorithm here has the error of a direct sum, whatever the precision asked."""
     xp = library.xp
@@ -68,7 +69,7 @@ def conv2d(
                 *_layout(problem, part.stop - part.start),
                 threads=product.size,
             )
-    return y
+    return elementwise.relu(library, y) if relu else y
 
 
 def conv2d_backward_input(

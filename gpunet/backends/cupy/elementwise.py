@@ -30,6 +30,17 @@ def relu_backward(library: KernelLibrary, grad_y: Array, y: Array) -> Array:
     return grad_x
 
 
+def bias_relu(library: KernelLibrary, x: Array, bias: Array) -> Array:
+    """See `Backend.bias_relu`."""
+    return relu(library, x + bias.reshape(-1, *(1,) * (x.ndim - 2)))
+
+
+def bias_relu_backward(library: KernelLibrary, grad_y: Array, y: Array) -> tuple[Array, Array]:
+    """See `Backend.bias_relu_backward`."""
+    grad_x = relu_backward(library, grad_y, y)
+    return grad_x, grad_x.sum(axis=(0, *range(2, y.ndim)))
+
+
 def dropout(library: KernelLibrary, x: Array, probability: float, stream: Stream) -> tuple[Array, Array]:
     """See `Backend.dropout`; the bits are those of `Stream.bits`."""
     xp = library.xp

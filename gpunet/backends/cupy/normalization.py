@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gpunet.backends.cupy import elementwise
 from gpunet.backends.cupy.contiguous import contiguous
 from gpunet.backends.cupy.kernel_library import KernelLibrary, accumulator_type
 from gpunet.state import Array
@@ -44,7 +45,13 @@ class _Layout:
 
 
 def batch_norm(
-    library: KernelLibrary, x: Array, weight: Array | None, bias: Array | None, eps: float
+    library: KernelLibrary,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    residual: Array | None = None,
+    relu: bool = False,
 ) -> tuple[Array, Array, Array]:
     """See `Backend.batch_norm`."""
     xp = library.xp
@@ -59,13 +66,20 @@ def batch_norm(
     library.launch(
         "batch_norm", "batch_norm_statistics", x.dtype, *statistics, blocks=channels, block_size=_COMBINING_THREADS
     )
-    return batch_norm_inference(library, x, weight, bias, mean, inv_std), mean, inv_std
+    return batch_norm_inference(library, x, weight, bias, mean, inv_std, residual, relu), mean, inv_std
 
 
 def batch_norm_backward(
-    library: KernelLibrary, grad_y: Array, x: Array, weight: Array | None, mean: Array, inv_std: Array
+    library: KernelLibrary,
+    grad_y: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    inv_std: Array,
+    y: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """See `Backend.batch_norm_backward`."""
+    grad_y = grad_y if y is None else elementwise.relu_backward(library, grad_y, y)
     xp = library.xp
     grad_y, x, weight, mean, inv_std = map(_contiguous, (grad_y, x, weight, mean, inv_std))
     layout = _Layout.of(x.shape)
@@ -86,7 +100,14 @@ def batch_norm_backward(
 
 
 def batch_norm_inference(
-    library: KernelLibrary, x: Array, weight: Array | None, bias: Array | None, mean: Array, inv_std: Array
+    library: KernelLibrary,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    mean: Array,
+    inv_std: Array,
+    residual: Array | None = None,
+    relu: bool = False,
 ) -> Array:
     """See `Backend.batch_norm_inference`."""
     xp = library.xp
@@ -95,7 +116,8 @@ def batch_norm_inference(
     y = xp.empty_like(x)
     arguments = (x, weight, bias, mean, inv_std, y, layout.channels, layout.inner, layout.size)
     library.launch("batch_norm", "batch_norm_apply", x.dtype, *arguments, threads=layout.threads)
-    return y
+    y = y if residual is None else y + residual
+    return elementwise.relu(library, y) if relu else y
 
 
 def _contiguous(array: Array | None) -> Array | None:

@@ -54,6 +54,8 @@ class NumpyBackend(Backend):
     softmax_cross_entropy = staticmethod(softmax_cross_entropy)
     relu = staticmethod(elementwise.relu)
     relu_backward = staticmethod(elementwise.relu_backward)
+    bias_relu = staticmethod(elementwise.bias_relu)
+    bias_relu_backward = staticmethod(elementwise.bias_relu_backward)
     dropout = staticmethod(elementwise.dropout)
     dropout_backward = staticmethod(elementwise.dropout_backward)
     erf = staticmethod(erf)

@@ -20,7 +20,13 @@ WEIGHT_GRADIENT_PARTS = 8  # partial sums of a batch: enough to share out, few e
 
 
 def conv2d(
-    x: Floats, weight: Floats, bias: Floats | None, window: Window, groups: int = 1, precision: str = "fast"
+    x: Floats,
+    weight: Floats,
+    bias: Floats | None,
+    window: Window,
+    groups: int = 1,
+    precision: str = "fast",
+    relu: bool = False,
 ) -> Floats:
     """See `Backend.conv2d`; every algorithm here has the error of a direct sum, whatever the precision asked."""
     out_size = window.output_size(*x.shape[2:])
@@ -41,6 +47,8 @@ def conv2d(
                 target[...] = product.reshape(target.shape)
         if bias is not None:
             part += bias[:, None, None]
+        if relu:
+            np.maximum(part, 0, out=part)
 
     parallel.run(job, _image_blocks(x.shape, groups, window, out_size, y.itemsize))
     return y

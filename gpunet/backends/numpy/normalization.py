@@ -6,12 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpunet.backends.numpy import parallel
+from gpunet.backends.numpy.selection import through_rectifier
 from gpunet.backends.numpy.windows import Floats
 
 
-def batch_norm(x: Floats, weight: Floats | None, bias: Floats | None, eps: float) -> tuple[Floats, Floats, Floats]:
+def batch_norm(
+    x: Floats,
+    weight: Floats | None,
+    bias: Floats | None,
+    eps: float,
+    residual: Floats | None = None,
+    relu: bool = False,
+) -> tuple[Floats, Floats, Floats]:
     """See `Backend.batch_norm`. Two passes: the variance of centred values does not cancel."""
-    flat = _flat(x)
+    flat, flat_residual = _flat(x), None if residual is None else _flat(residual)
     count = max(1, flat.shape[0] * flat.shape[2])
     y = np.empty_like(flat)
     mean, inv_std = np.empty(flat.shape[1], x.dtype), np.empty(flat.shape[1], x.dtype)
@@ -25,6 +33,7 @@ def batch_norm(x: Floats, weight: Floats | None, bias: Floats | None, eps: float
         centred *= _scale(inv_std, weight, channels)
         if bias is not None:
             centred += bias[channels, None]
+        _finish(centred, None if flat_residual is None else flat_residual[:, channels], relu)
         y[:, channels] = centred
 
     parallel.run(job, parallel.cache_sized(flat.shape[1], flat.nbytes))
@@ -32,16 +41,18 @@ def batch_norm(x: Floats, weight: Floats | None, bias: Floats | None, eps: float
 
 
 def batch_norm_backward(
-    grad_y: Floats, x: Floats, weight: Floats | None, mean: Floats, inv_std: Floats
+    grad_y: Floats, x: Floats, weight: Floats | None, mean: Floats, inv_std: Floats, y: Floats | None = None
 ) -> tuple[Floats, Floats, Floats]:
     """See `Backend.batch_norm_backward`."""
-    flat_grad, flat = _flat(grad_y), _flat(x)
+    flat_grad, flat, flat_y = _flat(grad_y), _flat(x), None if y is None else _flat(y)
     count = max(1, flat.shape[0] * flat.shape[2])
     grad_x = np.empty_like(flat)
     grad_weight, grad_bias = np.empty(flat.shape[1], x.dtype), np.empty(flat.shape[1], x.dtype)
 
     def job(channels: slice) -> None:
         grad = flat_grad[:, channels]
+        if flat_y is not None:
+            grad = through_rectifier(grad, flat_y[:, channels])
         normalised = flat[:, channels] - mean[channels, None]
         normalised *= inv_std[channels, None]
         grad_bias[channels] = _channel_sums(grad)
@@ -58,10 +69,16 @@ def batch_norm_backward(
 
 
 def batch_norm_inference(
-    x: Floats, weight: Floats | None, bias: Floats | None, mean: Floats, inv_std: Floats
+    x: Floats,
+    weight: Floats | None,
+    bias: Floats | None,
+    mean: Floats,
+    inv_std: Floats,
+    residual: Floats | None = None,
+    relu: bool = False,
 ) -> Floats:
     """See `Backend.batch_norm_inference`."""
-    flat = _flat(x)
+    flat, flat_residual = _flat(x), None if residual is None else _flat(residual)
     y = np.empty_like(flat)
     everything = slice(None)
 
@@ -70,9 +87,18 @@ def batch_norm_inference(
         part *= _scale(inv_std, weight, everything)
         if bias is not None:
             part += bias[:, None]
+        _finish(part, None if flat_residual is None else flat_residual[images], relu)
 
     parallel.run(job, parallel.cache_sized(len(flat), flat.nbytes))
     return y.reshape(x.shape)
+
+
+def _finish(values: Floats, residual: Floats | None, relu: bool) -> None:
+    """Add ``residual`` if there is one and rectify if asked, in place."""
+    if residual is not None:
+        values += residual
+    if relu:
+        np.maximum(values, 0, out=values)
 
 
 def _scale(inv_std: Floats, weight: Floats | None, channels: slice) -> Floats:

@@ -16,3 +16,9 @@ def keep_where(mask: NDArray[np.bool_], values: Floats) -> Floats:
     """
     bits = np.dtype(f"i{values.itemsize}")
     return np.multiply(values.view(bits), mask).view(values.dtype)
+
+
+def through_rectifier(grad_y: Floats, y: Floats) -> Floats:
+    """A gradient, where a rectifier that gave ``y`` lets it through, else 0."""
+    blocked = y <= 0  # not y > 0, which is False at NaN too
+    return keep_where(np.logical_not(blocked, out=blocked), grad_y)

@@ -107,6 +107,20 @@ def test_the_size_of_the_column_blocks_does_not_matter(
         assert_array_equal(got, reference)
 
 
+@pytest.mark.parametrize("case", SOME, ids=str)
+def test_relu_gives_the_bits_of_one_after_the_other(backend: Backend, case: Convolution) -> None:
+    draw = np.random.default_rng(0)
+    for dtype in DTYPES:
+        x, weight, bias = (
+            draw.normal(0, 1, shape).astype(dtype) for shape in (case.x_shape, case.weight_shape, case.filters)
+        )
+        x[0, 0, 0, 0] = np.nan
+        for given in (None, bias):
+            plain = backend.conv2d(x, weight, given, case.window, case.groups)
+            y = backend.conv2d(x, weight, given, case.window, case.groups, relu=True)
+            assert y.tobytes() == backend.relu(plain).tobytes()
+
+
 @pytest.mark.parametrize("filters", [2, 4])
 def test_groups_are_convolutions_of_their_own(backend: Backend, filters: int) -> None:
     window = Window.create((3, 2), 2, 1)
@@ -152,7 +166,7 @@ def test_a_batch_of_no_images_gives_empty_outputs_and_zero_gradients(backend: Ba
     for groups, kernel in ((1, 3), (1, 1), (4, 3), (2, 3)):
         case = Convolution((0, 4, 5, 5), 4, Window.create(kernel), groups)
         x, weight, bias, grad_y = arrays(case)
-        assert backend.conv2d(x, weight, bias, case.window, groups).shape == case.y_shape
+        assert backend.conv2d(x, weight, bias, case.window, groups, relu=True).shape == case.y_shape
         assert backend.conv2d_backward_input(grad_y, weight, x.shape, case.window, groups).shape == x.shape
         grad_weight = backend.conv2d_backward_weight(grad_y, x, case.weight_shape, case.window, groups)
         assert_array_equal(grad_weight, np.zeros(case.weight_shape))

@@ -1,4 +1,4 @@
-"""The rectifier, and dropout: its mask word by word against Philox in plain integers."""
+"""The rectifier, alone and after a bias, and dropout: its mask word by word against Philox in plain integers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formula_references import dropout_mask_reference
-from numpy.testing import assert_array_equal
+from formula_references import bias_relu_backward_reference, bias_relu_reference, dropout_mask_reference
+from numpy.testing import assert_allclose, assert_array_equal
+from tolerances import FLOAT32_ROUNDING
 from window_cases import DTYPES, integers, layouts, read_only
 
 from gpunet.backends import Backend
@@ -43,6 +44,68 @@ def test_relu_of_arrays_in_any_strides(backend: Backend) -> None:
         y = backend.relu(other)
         assert_array_equal(y, np.maximum(x, 0))
         assert_array_equal(backend.relu_backward(other_grad, y), np.where(x > 0, grad_y, 0))
+
+
+BIASED = [(2, 3, 4, 5), (7, 3), (1, 1), (2, 3, 7), (2, 2, 2, 3, 2), (0, 3), (0, 3, 2, 2), (3, 2, 0)]
+
+
+@pytest.mark.parametrize("shape", BIASED, ids=str)
+def test_relu_after_a_bias_and_its_gradients_equal_the_loops(backend: Backend, shape: Any) -> None:
+    for dtype in DTYPES:
+        x, bias, grad_y = integers(shape, 0, dtype), integers(shape[1], 1, dtype), integers(shape, 2, dtype)
+        y = backend.bias_relu(x, bias)
+        grad_x, grad_bias = backend.bias_relu_backward(grad_y, y)
+        assert y.dtype == grad_x.dtype == grad_bias.dtype == dtype
+        assert_array_equal(y, bias_relu_reference(x, bias), strict=dtype == "float64")
+        wanted = bias_relu_backward_reference(grad_y, y)
+        for got, reference in zip((grad_x, grad_bias), wanted, strict=True):
+            assert_array_equal(got, reference, strict=dtype == "float64")
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 30, 50), (700, 90)], ids=str)
+def test_relu_after_a_bias_gives_the_bits_of_one_after_the_other(backend: Backend, shape: Any) -> None:
+    draw = np.random.default_rng(0)
+    for dtype in DTYPES:
+        x, grad_y = draw.normal(0, 1, shape).astype(dtype), draw.normal(0, 1, shape).astype(dtype)
+        bias = draw.normal(0, 1, shape[1]).astype(dtype)
+        y = backend.bias_relu(x, bias)
+        assert y.tobytes() == backend.relu(x + bias.reshape(-1, *(1,) * (x.ndim - 2))).tobytes()
+        grad_x, grad_bias = backend.bias_relu_backward(grad_y, y)
+        assert grad_x.tobytes() == backend.relu_backward(grad_y, y).tobytes()
+        size = np.abs(grad_x).sum(axis=(0, *range(2, x.ndim)), dtype=np.float64)
+        exact = grad_x.sum(axis=(0, *range(2, x.ndim)), dtype=np.float64)
+        assert_allclose(grad_bias / size, exact / size, atol=8 * FLOAT32_ROUNDING, rtol=0)
+
+
+def test_relu_after_a_bias_at_zero_and_where_nothing_is_finite(backend: Backend) -> None:
+    x = read_only(np.array([[-3.0, 3.0], [3.0, -3.0], [np.nan, np.inf], [-np.inf, 4.0]]))
+    y = backend.bias_relu(x, np.array([3.0, -3.0]))
+    assert_array_equal(y, [[0, 0], [6, 0], [np.nan, np.inf], [0, 1]])
+    grad_y = read_only(np.array([[np.nan, np.inf], [2.0, -np.inf], [5.0, 7.0], [np.inf, -1.0]]))
+    grad_x, grad_bias = backend.bias_relu_backward(grad_y, y)
+    assert_array_equal(grad_x, [[0, 0], [2, 0], [5, 7], [0, -1]])
+    assert_array_equal(grad_bias, [7, 6])
+    _, grad_bias = backend.bias_relu_backward(np.array([[np.nan, np.inf], [1.0, 1.0]]), np.ones((2, 2)))
+    assert_array_equal(grad_bias, [np.nan, np.inf])
+
+
+@pytest.mark.parametrize("shape", [(200_000, 2), (60_000, 2, 2, 1), (8, 2, 200, 200)], ids=str)
+def test_the_gradient_of_a_bias_sums_many_values_accurately(backend: Backend, shape: Any) -> None:
+    """Float32 sums taken one after another would be wrong in the third digit here."""
+    grad_y = np.full(shape, 0.1, np.float32)
+    _, grad_bias = backend.bias_relu_backward(grad_y, np.ones(shape, np.float32))
+    assert_allclose(grad_bias, np.full(2, np.float64(np.float32(0.1)) * grad_y.size / 2), rtol=32 * FLOAT32_ROUNDING)
+
+
+def test_relu_after_a_bias_of_arrays_in_any_strides(backend: Backend) -> None:
+    x, bias, grad_y = integers((3, 4, 5), 0), integers(4, 1), integers((3, 4, 5), 2)
+    wanted = bias_relu_reference(x, bias)
+    wanted_grads = bias_relu_backward_reference(grad_y, wanted)
+    for others in zip(*map(layouts, (x, bias, grad_y, wanted)), strict=True):
+        other, other_bias, other_grad, other_y = others
+        assert_array_equal(backend.bias_relu(other, other_bias), wanted)
+        for got, reference in zip(backend.bias_relu_backward(other_grad, other_y), wanted_grads, strict=True):
+            assert_array_equal(got, reference)
 
 
 ADDRESS = (7, "features.3", 2, 11)  # seed, name, epoch, step

@@ -39,6 +39,7 @@ def convolutions(backend: Backend) -> list[Call]:
         calls += [
             (backend.conv2d, (x, weight, bias, window, groups)),
             (backend.conv2d, (x, weight, None, window, groups)),
+            (backend.conv2d, (x, weight, bias, window, groups, "fast", True)),
             (backend.conv2d_backward_input, (grad_y, weight, x.shape, window, groups)),
             (backend.conv2d_backward_weight, (grad_y, x, weight.shape, window, groups)),
             (backend.im2col, (x, window)),
@@ -72,8 +73,11 @@ def others(backend: Backend) -> list[Call]:
     for scale, shift in ((weight, bias), (None, None)):
         calls += [
             (backend.batch_norm, (x, scale, shift, 1e-5)),
+            (backend.batch_norm, (x, scale, shift, 1e-5, grad_y, True)),
             (backend.batch_norm_backward, (grad_y, x, scale, mean, inv_std)),
+            (backend.batch_norm_backward, (grad_y, x, scale, mean, inv_std, x)),
             (backend.batch_norm_inference, (x, scale, shift, mean, inv_std)),
+            (backend.batch_norm_inference, (x, scale, shift, mean, inv_std, grad_y, True)),
         ]
     return [
         *calls,
@@ -81,6 +85,8 @@ def others(backend: Backend) -> list[Call]:
         (backend.softmax_cross_entropy, (normal((5, 4), 6), labels, read_only(np.ones(4, np.float32)), -100, 0.1)),
         (backend.relu, (x,)),
         (backend.relu_backward, (grad_y, x)),
+        (backend.bias_relu, (x, bias)),
+        (backend.bias_relu_backward, (grad_y, x)),
         (backend.dropout, (x, 0.0, Stream(0, "dropout"))),
         (backend.dropout, (x, 0.5, Stream(0, "dropout"))),
         (backend.dropout_backward, (grad_y, mask, 0.5)),
@@ -180,6 +186,8 @@ def test_gradients_of_arrays_that_are_broadcast(backend: Backend) -> None:
             backend.max_pool2d_backward(grad_y, offsets, x.shape, window),
             backend.avg_pool2d_backward(grad_y, x.shape, window),
             *backend.batch_norm_backward(grad_y, x, None, x[0, :, 0, 0], x[1, :, 0, 0]),
+            *backend.batch_norm_backward(grad_y, x, None, x[0, :, 0, 0], x[1, :, 0, 0], x),
+            *backend.bias_relu_backward(grad_y, x),
         ]
 
     broadcast = np.broadcast_to(np.float64(1), x.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from formula_references import batch_norm_backward_reference, batch_norm_reference
 from numpy.testing import assert_allclose, assert_array_equal
 from tolerances import FLOAT32_ROUNDING, ORACLE_FLOAT64
-from window_cases import integers, layouts
+from window_cases import integers, layouts, read_only
 
 from gpunet.backends import Backend
 
@@ -96,6 +97,49 @@ def test_inference_uses_the_statistics_it_is_given(backend: Backend, shape: Any)
     assert_allclose(got, plain * spread(weight) + spread(bias), rtol=ORACLE_FLOAT64, atol=ORACLE_FLOAT64)
 
 
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [*SHAPES, (30, 5, 31, 29)], ids=str)
+def test_residual_and_relu_give_the_bits_of_one_after_the_other(backend: Backend, shape: Any, affine: bool) -> None:
+    for dtype in ("float32", "float64"):
+        x, weight, bias, residual = arrays(shape, dtype)
+        if not affine:
+            weight = bias = None
+        residual[0, 0] = np.nan
+        plain, mean, inv_std = backend.batch_norm(x, weight, bias, 1e-5)
+        inference = backend.batch_norm_inference(x, weight, bias, inv_std, mean)
+        for added, relu in itertools.product((None, residual), (False, True)):
+            y, *statistics = backend.batch_norm(x, weight, bias, 1e-5, added, relu)
+            fixed = backend.batch_norm_inference(x, weight, bias, inv_std, mean, added, relu)
+            assert_array_equal(statistics, [mean, inv_std])
+            for got, wanted in ((y, plain), (fixed, inference)):
+                wanted = wanted if added is None else wanted + added
+                assert got.tobytes() == (backend.relu(wanted) if relu else wanted).tobytes()
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [*SHAPES, (30, 5, 31, 29)], ids=str)
+def test_a_gradient_is_stopped_at_relu_as_relu_itself_would(backend: Backend, shape: Any, affine: bool) -> None:
+    for dtype in ("float32", "float64"):
+        x, weight, bias, grad_y = arrays(shape, dtype)
+        if not affine:
+            weight = bias = None
+        y, mean, inv_std = backend.batch_norm(x, weight, bias, 1e-5, relu=True)
+        wanted = backend.batch_norm_backward(backend.relu_backward(grad_y, y), x, weight, mean, inv_std)
+        got = backend.batch_norm_backward(grad_y, x, weight, mean, inv_std, y)
+        for result, reference in zip(got, wanted, strict=True):
+            assert result.tobytes() == reference.tobytes()
+
+
+def test_a_gradient_that_is_not_finite_stops_where_y_is_not_above_zero(backend: Backend) -> None:
+    x = np.array([1.0, 3.0]).reshape(2, 1)
+    y = read_only(np.array([[-0.0], [np.nan]]))
+    wanted = backend.batch_norm_backward(np.array([[0.0], [2.0]]), x, None, np.array([2.0]), np.array([1.0]))
+    got = backend.batch_norm_backward(np.array([[np.inf], [2.0]]), x, None, np.array([2.0]), np.array([1.0]), y)
+    for result, reference in zip(got, wanted, strict=True):
+        assert_array_equal(result, reference)
+    assert_array_equal(got[2], [2])
+
+
 def test_a_constant_channel_becomes_its_bias(backend: Backend) -> None:
     x = np.full((2, 1, 2, 2), 7, np.float32)
     y, _, inv_std = backend.batch_norm(x, np.ones(1, np.float32), np.full(1, 3, np.float32), 1e-5)
@@ -135,7 +179,7 @@ def test_a_batch_of_no_images_is_empty_and_its_sums_are_zero(backend: Backend, s
         warnings.simplefilter("error")
         y, mean, inv_std = backend.batch_norm(x, np.ones(3), np.ones(3), 1e-5)
         grad_x, grad_weight, grad_bias = backend.batch_norm_backward(x, x, np.ones(3), mean, inv_std)
-        assert backend.batch_norm_inference(x, None, None, mean, inv_std).shape == shape
+        assert backend.batch_norm_inference(x, None, None, mean, inv_std, x, relu=True).shape == shape
     assert y.shape == grad_x.shape == shape
     assert_array_equal(grad_weight, np.zeros(3))
     assert_array_equal(grad_bias, np.zeros(3))
@@ -146,9 +190,16 @@ def test_strides_of_the_arrays_do_not_matter(backend: Backend, shape: Any) -> No
     x, weight, bias, grad_y = arrays(shape)
     y, mean, inv_std = backend.batch_norm(x, weight, bias, 1e-5)
     wanted = (y, *backend.batch_norm_backward(grad_y, x, weight, mean, inv_std))
-    for others in zip(*map(layouts, (x, weight, bias, grad_y)), strict=True):
-        other_x, other_weight, other_bias, other_grad = others
+    rectified, *_ = backend.batch_norm(x, weight, bias, 1e-5, grad_y, relu=True)
+    wanted = (*wanted, rectified, *backend.batch_norm_backward(grad_y, x, weight, mean, inv_std, rectified))
+    for others in zip(*map(layouts, (x, weight, bias, grad_y, rectified)), strict=True):
+        other_x, other_weight, other_bias, other_grad, other_y = others
         y, mean, inv_std = backend.batch_norm(other_x, other_weight, other_bias, 1e-5)
-        got = (y, *backend.batch_norm_backward(other_grad, other_x, other_weight, mean, inv_std))
+        got = (
+            y,
+            *backend.batch_norm_backward(other_grad, other_x, other_weight, mean, inv_std),
+            backend.batch_norm(other_x, other_weight, other_bias, 1e-5, other_grad, relu=True)[0],
+            *backend.batch_norm_backward(other_grad, other_x, other_weight, mean, inv_std, other_y),
+        )
         for result, reference in zip(got, wanted, strict=True):
             assert_allclose(result, reference, rtol=ORACLE_FLOAT64, atol=ORACLE_FLOAT64)
