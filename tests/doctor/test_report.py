@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -12,25 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from doctor_findings import PIP, finding, names
 from fake_cupy import CompileError
 
-from gpunet.backends.cupy import availability
-from gpunet.doctor import Finding, Report, base_checks, cupy_checks, emulator_checks, examine, warm_up
+from gpunet.doctor import Finding, base_checks, cupy_checks, examine
 from gpunet.doctor.finding import found
 from gpunet.doctor.folders import CacheFolder
 from gpunet.errors import BackendError
-
-PIP = f"{sys.executable} -m pip"
-
-
-def finding(report: Report, name: str) -> Finding:
-    (only,) = (each for each in report.findings if each.name == name)
-    return only
-
-
-def names(report: Report, part: str) -> list[str]:
-    return [each.name for each in report.findings if each.part == part]
-
 
 # The base
 
@@ -337,94 +324,3 @@ def test_a_cache_that_cannot_be_written(install: Any, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("gpunet.doctor.folders.tempfile.TemporaryFile", refused)
     assert CacheFolder.at(tmp_path).refusal == f"{tmp_path}: Permission denied"
-
-
-# The emulator
-
-
-def no_compiler() -> None:
-    raise BackendError("there is no compiler 'g++', which the emulator builds kernels with.")
-
-
-def test_no_compiler(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator_checks, "find_compiler", no_compiler)
-    install()
-    without_wheel = finding(examine(), "compiler")
-    assert without_wheel.status == "absent"
-    assert without_wheel.remedy.startswith("sudo apt install g++")
-    monkeypatch.setattr(emulator_checks, "find_wheel", lambda: SimpleNamespace(version="14.2.0"))
-    report = examine()
-    assert finding(report, "compiler").status == "fails"
-    assert finding(report, "wheel").says == "cupy-rocm-7-0 14.2.0"
-    assert not report.emulator_works
-    assert "emulator  not ready" in str(report)
-
-
-def test_an_emulator_that_is_ready(install: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install()
-    monkeypatch.setattr(emulator_checks, "require_platform", lambda: None)
-    monkeypatch.setattr(emulator_checks, "find_wheel", lambda: SimpleNamespace(version="14.2.0"))
-    monkeypatch.setattr(emulator_checks, "find_compiler", lambda: SimpleNamespace(identity="g++ 12"))
-    monkeypatch.setenv("GPUNET_EMULATOR_CACHE", str(tmp_path))
-    report = examine()
-    assert report.emulator_works
-    assert report.as_dict()["emulator"] is True
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("GPUNET_EMULATOR_CACHE", str(tmp_path / "file"))
-    cache = finding(examine(), "cache")
-    assert (cache.status, cache.remedy) == ("fails", "export GPUNET_EMULATOR_CACHE=/tmp/gpunet-emulator")
-
-
-def test_a_wheel_for_gpus_is_no_failure_of_the_emulator(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    install("cupy-cuda13x")
-    monkeypatch.setattr(emulator_checks, "require_platform", lambda: None)
-
-    def another() -> None:
-        raise BackendError("cupy-cuda13x is installed, a CuPy for real GPUs. Make a second environment: ...")
-
-    monkeypatch.setattr(emulator_checks, "installed_wheels", availability.installed_wheels)
-    monkeypatch.setattr(emulator_checks, "find_wheel", another)
-    wheel = finding(examine(), "wheel")
-    assert wheel.status == "absent"
-    assert "Make a second environment" in wheel.says
-
-
-def test_another_platform(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    install()
-
-    def refused() -> None:
-        raise BackendError("the emulator runs on x86_64 Linux, this is darwin on arm64.")
-
-    monkeypatch.setattr(emulator_checks, "require_platform", refused)
-    report = examine()
-    assert names(report, "emulator") == ["platform"]
-    assert not report.emulator_works
-
-
-# Warming up
-
-
-class Library:
-    """Compiles nothing; one file is refused."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-
-    def compile(self, file: str, dtype: str) -> None:
-        self.asked.append((file, dtype))
-        if (file, dtype) == ("dropout", "float64"):
-            raise BackendError("dropout.cu does not compile\nline 3: error")
-
-
-def test_every_kernel_is_compiled_for_every_dtype() -> None:
-    library = Library()
-    ticks = iter(range(1000))
-    results = list(warm_up(library, lambda: float(next(ticks))))
-    kernels = {path.stem for path in (Path(__file__).parents[2] / "kernels").glob("*.cu")}
-    assert set(library.asked) == {(file, dtype) for file in kernels for dtype in ("float32", "float64")}
-    assert len(results) == len(library.asked)
-    assert {each.seconds for each in results} == {1.0}
-    assert [(each.file, each.error) for each in results if each.error] == [
-        ("dropout", "dropout.cu does not compile line 3: error")
-    ]
-    assert next(each.kernels for each in results if each.file == "reductions") == 2
