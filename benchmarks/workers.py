@@ -1,0 +1,146 @@
+"""The parent's side of `peers/child.py`: a process of another environment that computes only while it is asked to."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+FOLDER = Path(__file__).resolve().parent
+TIMEOUT = 900.0  # seconds that a command may take: some compile for minutes
+_LINES_OF_AN_ERROR = 6
+
+# The folder is called benchmarks for whoever loads it, wherever it is installed; see benchmarks/__init__.py. The
+# checkout goes to the end of the path, where it shadows nothing, for a gpunet that is not installed.
+_BOOTSTRAP = """
+import importlib.util, sys
+folder, root, module = sys.argv[1:]
+path = folder + "/__init__.py"
+spec = importlib.util.spec_from_file_location("benchmarks", path, submodule_search_locations=[folder])
+sys.modules["benchmarks"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["benchmarks"])
+sys.path.append(root)
+importlib.import_module(module).main()
+"""
+
+# The user's settings for these would change what is compared, or only one side of it.
+_NOT_INHERITED = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "LD_PRELOAD",
+)
+
+
+class WorkerError(Exception):
+    """A process did not do what it was asked to; the message is its own last words."""
+
+
+def environment(threads: int, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of a process that may use so many threads, whatever library it uses."""
+    kept = {name: value for name, value in inherited.items() if name not in _NOT_INHERITED}
+    names = "OMP OPENBLAS MKL BLIS VECLIB_MAXIMUM NUMEXPR GPUNET".split()
+    number = {f"{name}_NUM_THREADS": str(threads) for name in names}
+    tensorflow = {
+        "TF_NUM_INTRAOP_THREADS": str(threads),
+        "TF_NUM_INTEROP_THREADS": str(threads),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    # One compiler process: a pool of them would still be there, waiting, while others are timed.
+    return {**kept, **number, **tensorflow, "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Worker:
+    """A process that carries out commands.
+
+    Args:
+        python: its interpreter.
+        threads: how many it may use.
+        module: whose ``main`` serves the commands.
+        root: where gpunet is if it is not installed; by default beside this folder.
+    """
+
+    def __init__(
+        self, python: Path | str, threads: int, module: str = "benchmarks.peers.child", root: Path = FOLDER.parent
+    ) -> None:
+        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see close
+        self._process = subprocess.Popen(
+            [str(python), "-c", _BOOTSTRAP, str(FOLDER), str(root), module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            encoding="utf-8",
+            env=environment(threads),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(self, do: str, *, timeout: float = TIMEOUT, **arguments: Any) -> dict[str, Any]:
+        """Send a command and wait for its answer.
+
+        Raises:
+            WorkerError: the process died, or did not answer in time; it is ended then.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise WorkerError(self._last_words(do)) from None
+        ready, _, _ = select.select([self._process.stdout], [], [], timeout)
+        if not ready:
+            self.close()
+            raise WorkerError(f"no answer to {do!r} within {timeout:.0f} s")
+        line = self._process.stdout.readline()
+        if not line:
+            raise WorkerError(self._last_words(do))
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.poll() is None:
+            try:
+                self._process.communicate(json.dumps({"do": "quit"}) + "\n", timeout=5)
+            except (subprocess.TimeoutExpired, BrokenPipeError, ValueError):
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None and not stream.closed:
+                stream.close()
+        self._said.close()
+
+    def _last_words(self, do: str) -> str:
+        status = self._process.wait()
+        self._said.seek(0)
+        lines = [line.rstrip() for line in self._said if line.strip()]
+        return f"died at {do!r} with status {status}: " + " | ".join(lines[-_LINES_OF_AN_ERROR:] or ["said nothing"])
+
+
+def can_import(python: Path | str, modules: Sequence[str], root: Path = FOLDER.parent) -> bool:
+    """Whether an interpreter finds all of ``modules``; nothing is imported."""
+    program = "import importlib.util as u, sys; sys.path.append(sys.argv[1]); "
+    program += "sys.exit(not all(u.find_spec(name) for name in sys.argv[2:]))"
+    try:
+        done = subprocess.run(
+            [str(python), "-c", program, str(root), *modules], capture_output=True, check=False, env=environment(1)
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
