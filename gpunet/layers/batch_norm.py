@@ -49,6 +49,26 @@ class _BatchNorm(Module):
 
     def compute(self, context: Context, x: Array) -> Array:
         """y = (x - mean) / sqrt(variance + eps) * weight + bias."""
+        y, kept = self.normalise(context, x)
+        context.save(*kept)
+        return y
+
+    def differentiate(self, context: Context, grad_y: Array) -> Array:
+        """Through this batch's mean and variance, or past fixed ones."""
+        return self.gradients(context.saved, grad_y)
+
+    def normalise(
+        self, context: Context, x: Array, residual: Array | None = None, relu: bool = False
+    ) -> tuple[Array, tuple[Any, ...]]:
+        """Compute y and track the statistics.
+
+        Args:
+            residual: added to y, if given.
+            relu: y is the larger of that and 0.
+
+        Returns:
+            y, and what `gradients` needs.
+        """
         weight, bias = self._scale_and_shift()
         count = x.shape[0] * math.prod(x.shape[2:])
         if count == 1 and (context.training or self.running_mean is None):
@@ -59,22 +79,28 @@ class _BatchNorm(Module):
         # An empty batch has no statistics of its own.
         by_batch = count > 0 and (context.training or self.running_mean is None)
         if by_batch:
-            y, mean, inv_std = self.backend.batch_norm(x, weight, bias, self.eps)
+            y, mean, inv_std = self.backend.batch_norm(x, weight, bias, self.eps, residual, relu)
         else:
             mean, inv_std = self._fixed_statistics(x.dtype)
-            y = self.backend.batch_norm_inference(x, weight, bias, mean, inv_std)
+            y = self.backend.batch_norm_inference(x, weight, bias, mean, inv_std, residual, relu)
         if context.training:
             self._track(mean, inv_std, count)
-        context.save(x, mean, inv_std, by_batch)
-        return y
+        return y, (x, mean, inv_std, by_batch)
 
-    def differentiate(self, context: Context, grad_y: Array) -> Array:
-        """Through this batch's mean and variance, or past fixed ones."""
-        x, mean, inv_std, by_batch = context.saved
+    def gradients(self, kept: tuple[Any, ...], grad_y: Array, y: Array | None = None) -> Array:
+        """Add the gradients of weight and bias and return that of x.
+
+        Args:
+            kept: as `normalise` returned it.
+            y: what `normalise` returned if it rectified without a residual: the gradient first passes the rectifier.
+        """
+        x, mean, inv_std, by_batch = kept
         weight, _ = self._scale_and_shift()
         if by_batch:
-            grad_x, grad_weight, grad_bias = self.backend.batch_norm_backward(grad_y, x, weight, mean, inv_std)
+            grad_x, grad_weight, grad_bias = self.backend.batch_norm_backward(grad_y, x, weight, mean, inv_std, y)
         else:
+            if y is not None:
+                grad_y = self.backend.relu_backward(grad_y, y)
             others = (0, *range(2, x.ndim))
             shape = (self.num_features, *(1,) * (x.ndim - 2))
             grad_x = grad_y * (inv_std if weight is None else inv_std * weight).reshape(shape)

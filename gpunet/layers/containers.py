@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpunet.errors import ShapeError, StateError
+from gpunet.layers import chain
 from gpunet.layers.module import Context, Module, Shape
 from gpunet.state import Array
 
@@ -42,7 +43,7 @@ class _Branches(Module):
 
     def _child_shape(self, child: Module, input_shape: Shape) -> Shape:
         self._name_modules()
-        with child._call():
+        with child.named_errors():
             return tuple(child.output_shape(input_shape))
 
 
@@ -62,15 +63,14 @@ class Sequential(_Branches):
 
     def compute(self, context: Context, x: Array) -> Array:
         """Each layer's output is the next one's input."""
-        for module in self:
-            x = context.run(module, x)
-        return x
+        y, steps = chain.forward(context, list(self), x)
+        context.save(steps)
+        return y
 
-    def differentiate(self, context: Context, grad_y: Array) -> Array:
+    def differentiate(self, context: Context, grad_y: Array) -> Array | None:
         """The same layers reversed, each needing only the gradient above it."""
-        for module in reversed(self):
-            grad_y = module.backward(grad_y)
-        return grad_y
+        (steps,) = context.saved
+        return chain.backward(steps, grad_y, context.input_grads)
 
 
 class Add(_Branches):

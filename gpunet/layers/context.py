@@ -19,14 +19,25 @@ class Context:
     Attributes:
         training: whether this is a training pass (batch statistics, dropout) or inference.
         keep: whether a backward may follow; if not, `save` does nothing.
+        input_grads: whether the backward is to return gradients of the inputs; a layer may return None if not.
         saved: the arrays given to `save`, as a tuple.
     """
 
-    __slots__ = ("input_dtypes", "input_shapes", "keep", "output_dtypes", "output_shapes", "saved", "training")
+    __slots__ = (
+        "input_dtypes",
+        "input_grads",
+        "input_shapes",
+        "keep",
+        "output_dtypes",
+        "output_shapes",
+        "saved",
+        "training",
+    )
 
     def __init__(self, training: bool, keep: bool) -> None:
         self.training = training
         self.keep = keep
+        self.input_grads = True
         self.saved: tuple[Any, ...] = ()
         self.input_shapes: tuple[Shape, ...] = ()
         self.output_shapes: tuple[Shape, ...] = ()

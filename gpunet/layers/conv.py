@@ -65,20 +65,30 @@ class Conv2d(Module):
     def compute(self, context: Context, x: Array) -> Array:
         """y = weight * x + bias, * being the cross-correlation."""
         context.save(x)
-        bias = None if self.bias is None else self.bias.value
-        return self.backend.conv2d(x, self.weight.value, bias, self.window, self.groups, self.precision)
+        return self.correlate(x)
 
-    def differentiate(self, context: Context, grad_y: Array) -> Array:
+    def differentiate(self, context: Context, grad_y: Array) -> Array | None:
         """Each weight gathers from all windows; each input element gets the sum of what its windows send."""
         (x,) = context.saved
+        if self.bias is not None:
+            self.bias.add_grad(grad_y.sum(axis=(0, 2, 3)))
+        return self.gradients(context, x, grad_y)
+
+    def correlate(self, x: Array, relu: bool = False) -> Array:
+        """weight * x + bias, and with ``relu`` the larger of that and 0."""
+        bias = None if self.bias is None else self.bias.value
+        return self.backend.conv2d(x, self.weight.value, bias, self.window, self.groups, self.precision, relu)
+
+    def gradients(self, context: Context, x: Array, grad_y: Array) -> Array | None:
+        """Add the weight's gradient and return that of ``x``, given the gradient of `correlate`."""
         if self.weight.trainable:
             self.weight.add_grad(
                 self.backend.conv2d_backward_weight(
                     grad_y, x, self.weight.shape, self.window, self.groups, self.precision
                 )
             )
-        if self.bias is not None:
-            self.bias.add_grad(grad_y.sum(axis=(0, 2, 3)))
+        if not context.input_grads:
+            return None
         return self.backend.conv2d_backward_input(
             grad_y, self.weight.value, x.shape, self.window, self.groups, self.precision
         )

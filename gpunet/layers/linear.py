@@ -47,19 +47,29 @@ class Linear(Module):
     def compute(self, context: Context, x: Array) -> Array:
         """y = x @ weight.T + bias, as one matrix product however many axes x has."""
         context.save(x)
-        y = _matrix(x) @ self.weight.value.T
+        y = self.product(x)
         if self.bias is not None:
             y += self.bias.value
         return y.reshape(*x.shape[:-1], self.out_features)
 
-    def differentiate(self, context: Context, grad_y: Array) -> Array:
+    def differentiate(self, context: Context, grad_y: Array) -> Array | None:
         """grad_weight = grad_y.T @ x, grad_bias = the sum of grad_y, grad_x = grad_y @ weight."""
         (x,) = context.saved
         grad = _matrix(grad_y)
-        if self.weight.trainable:
-            self.weight.add_grad(grad.T @ _matrix(x))
         if self.bias is not None:
             self.bias.add_grad(grad.sum(axis=0))
+        return self.gradients(context, x, grad)
+
+    def product(self, x: Array) -> Array:
+        """x @ weight.T as one matrix (N * ..., out_features), without the bias."""
+        return _matrix(x) @ self.weight.value.T
+
+    def gradients(self, context: Context, x: Array, grad: Array) -> Array | None:
+        """Add the weight's gradient and return that of ``x``, given the gradient of `product`."""
+        if self.weight.trainable:
+            self.weight.add_grad(grad.T @ _matrix(x))
+        if not context.input_grads:
+            return None
         return (grad @ self.weight.value).reshape(x.shape)
 
     def operations(self, input_shape: Shape, output_shape: Shape) -> int:

@@ -116,7 +116,7 @@ class Module(ModuleTree):
         context = Context(training, training if keep is None else keep)
         self._name_modules()
         self._context = None
-        with self._call():
+        with self.named_errors():
             check_owned(self, inputs)
             key = tuple((tuple(x.shape[1:]), x.ndim, x.dtype) for x in inputs)
             if key not in self._checked:
@@ -136,20 +136,22 @@ class Module(ModuleTree):
             self._context = context
         return outputs
 
-    def backward(self, *grads: Array) -> Any:
+    def backward(self, *grads: Array, inputs: bool = True) -> Any:
         """From the gradient of each output, add every parameter's gradient and return the inputs' gradients.
 
         Args:
             grads: one array like each output of the last forward.
+            inputs: False leaves out the gradients of the inputs, which training does not need: the first layer saves
+                its share of the work.
 
         Returns:
-            the gradient of the input, or a tuple with one for each input.
+            the gradient of the input, or a tuple with one for each input; None where they are left out.
 
         Raises:
             StateError: no forward kept anything, or its one backward is done.
             ShapeError, DataError, BackendError: a gradient does not fit the output it belongs to.
         """
-        with self._call():
+        with self.named_errors():
             context = self._context
             if context is None:
                 raise StateError(
@@ -158,19 +160,21 @@ class Module(ModuleTree):
                 )
             check_gradients(self, grads, context.output_shapes, context.output_dtypes, "gradient")
             self._context = None
+            context.input_grads = inputs
             self._notify("backward", "before", grads, ())
             outputs = self.differentiate(context, *grads)
             as_tuple = outputs if isinstance(outputs, tuple) else (outputs,)
-            check_gradients(self, as_tuple, context.input_shapes, context.input_dtypes, "returned gradient")
-            self._notify("backward", "after", grads, as_tuple)
-        return outputs
+            if inputs:
+                check_gradients(self, as_tuple, context.input_shapes, context.input_dtypes, "returned gradient")
+            self._notify("backward", "after", grads, as_tuple if inputs else ())
+        return outputs if inputs else None
 
     def __getstate__(self) -> dict[str, Any]:
         """What `copy.deepcopy` copies: neither what a forward kept nor the observers, who watch this net alone."""
         return {name: value for name, value in vars(self).items() if name not in {"_context", "_observers"}}
 
     @contextmanager
-    def _call(self) -> Iterator[None]:
+    def named_errors(self) -> Iterator[None]:
         """One nested call: errors from inside get this layer's name unless a layer further in gave its own."""
         _calls.depth += 1
         try:

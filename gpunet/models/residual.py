@@ -6,7 +6,7 @@ Source: He, Zhang, Ren and Sun 2016, arXiv:1512.03385.
 from __future__ import annotations
 
 from gpunet.errors import ShapeError
-from gpunet.layers import BatchNorm2d, Conv2d, Module, ReLU, Sequential
+from gpunet.layers import BatchNorm2d, Conv2d, Module, ReLU, Sequential, chain
 from gpunet.layers.module import Context, Shape
 from gpunet.state import Array
 
@@ -23,7 +23,7 @@ class ResidualBlock(Module):
     downsample: Module | None = None
 
     def body(self) -> tuple[Module, ...]:
-        """The layers of the main branch in order, without the last ReLU."""
+        """The layers of the main branch in order, from a convolution to a batch norm, without the last ReLU."""
         raise NotImplementedError(f"{type(self).__name__} must define body(self)")
 
     def last(self) -> Module:
@@ -34,11 +34,11 @@ class ResidualBlock(Module):
         """The shape after the body, which the shortcut must have too."""
         shape = tuple(input_shape)
         for layer in self.body():
-            with layer._call():
+            with layer.named_errors():
                 shape = tuple(layer.output_shape(shape))
         shortcut = tuple(input_shape)
         if self.downsample is not None:
-            with self.downsample._call():
+            with self.downsample.named_errors():
                 shortcut = tuple(self.downsample.output_shape(shortcut))
         if shortcut != shape:
             raise ShapeError(
@@ -49,18 +49,18 @@ class ResidualBlock(Module):
 
     def compute(self, context: Context, x: Array) -> Array:
         """y = relu(body(x) + shortcut(x))."""
-        y = x
-        for layer in self.body():
-            y = context.run(layer, y)
+        *before, norm = self.body()
+        y, steps = chain.forward(context, before, x)
         shortcut = x if self.downsample is None else context.run(self.downsample, x)
-        return context.run(self.last(), y + shortcut)
+        y, end = chain.add_relu(context, norm, self.last(), y, shortcut)
+        context.save(steps, end)
+        return y
 
     def differentiate(self, context: Context, grad_y: Array) -> Array:
         """The sum feeds its gradient to both branches; what they send back to x adds."""
-        grad_sum = self.last().backward(grad_y)
-        grad_x = grad_sum
-        for layer in reversed(self.body()):
-            grad_x = layer.backward(grad_x)
+        steps, end = context.saved
+        grad_x, grad_sum = end.backward(grad_y)
+        grad_x = chain.backward(steps, grad_x)
         shortcut = grad_sum if self.downsample is None else self.downsample.backward(grad_sum)
         return grad_x + shortcut
 

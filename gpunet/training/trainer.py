@@ -227,7 +227,7 @@ class Trainer:
         here.running.add(here.step, value, outputs, labels)
         if here.running.pending >= self.check_every:
             self._read_losses(images, position)
-        net.backward(grad)
+        net.backward(grad, inputs=False)
         if self.max_grad_norm is not None:
             clip_grad_norm(net.parameters(), self.max_grad_norm)
         self.optimizer.step()

@@ -157,7 +157,7 @@ class Guided:
         return forward
 
     def _backward(self, name: str, module: Module) -> Callable[..., Any]:
-        def backward(*grads: Any) -> Any:
+        def backward(*grads: Any, inputs: bool = True) -> Any:  # noqa: ARG001 - all gradients are recorded
             record, call = self._record(name, module), self._calls[name]
             if self._running:
                 caller = self._calls[self._running[-1]]
