@@ -1,0 +1,117 @@
+"""Memory for results and workspaces, kept from one training step to the next.
+
+Fresh memory of some megabytes costs a page fault for each 4 kB, as much time as the computation that fills it. A net
+asks for the same sizes in every step: blocks that no array uses any more are handed out again. A block is unused when
+nobody but the pool refers to it; every array and view in it refers to it.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpunet.backends.numpy.layout import channels_first, is_channels_last
+
+SMALLEST = 1 << 16  # below this, the system's allocator is as quick
+KEPT_BYTES = 1 << 28  # unused blocks that are kept at most, all together
+
+_UNUSED = 3  # references to an unused block as `sys.getrefcount` counts them: the pool's, a variable's, its argument's
+
+
+class Pool:
+    """Blocks of memory by size.
+
+    Args:
+        kept_bytes: unused blocks that are kept at most; those beyond are given back, the largest first.
+    """
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self.kept_bytes = kept_bytes
+        self._blocks: dict[int, list[NDArray[np.uint8]]] = {}
+        self._lock = threading.Lock()
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """An array with anything in it, C-contiguous."""
+        dtype = np.dtype(dtype)
+        nbytes = math.prod(shape) * dtype.itemsize
+        if nbytes < SMALLEST:
+            return np.empty(shape, dtype)
+        return np.ndarray(shape, dtype, self._block(_rounded(nbytes)))
+
+    def _block(self, size: int) -> NDArray[np.uint8]:
+        with self._lock:
+            blocks = self._blocks.setdefault(size, [])
+            for block in blocks:
+                if sys.getrefcount(block) == _UNUSED:
+                    return block
+            self._give_back()
+            block = np.empty(size, np.uint8)
+            blocks.append(block)
+            return block
+
+    def _give_back(self) -> None:
+        """Let go of unused blocks until the rest may be kept."""
+        unused = 0
+        for size in sorted(self._blocks):
+            kept = []
+            for block in self._blocks[size]:
+                if sys.getrefcount(block) == _UNUSED:
+                    unused += size
+                    if unused > self.kept_bytes:
+                        continue
+                kept.append(block)
+            self._blocks[size][:] = kept
+            del kept
+
+
+def _rounded(nbytes: int) -> int:
+    """Up to the next of eight steps between powers of two, so that like sizes share blocks."""
+    step = max(SMALLEST, 1 << (nbytes.bit_length() - 4))
+    return -(-nbytes // step) * step
+
+
+_pool = Pool()
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Like `numpy.empty`, in memory that was used before if some of that size is free."""
+    return _pool.empty(shape, dtype)
+
+
+def empty_like(x: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
+    """An array of x's shape, C-contiguous, or channels-last where x is."""
+    dtype = x.dtype if dtype is None else dtype
+    if is_channels_last(x):
+        return empty_channels_last(x.shape, dtype)
+    return _pool.empty(x.shape, dtype)
+
+
+def empty_channels_last(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """An array (N, C, ...) whose channels lie next to each other in memory."""
+    return channels_first(_pool.empty((shape[0], *shape[2:], shape[1]), dtype))
+
+
+class _Workspaces(threading.local):
+    """Each thread's own scratch memory by name."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, NDArray[np.uint8]] = {}
+
+
+_workspaces = _Workspaces()
+
+
+def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Scratch memory of this thread, with anything in it, valid until its next request under ``name``."""
+    dtype = np.dtype(dtype)
+    nbytes = math.prod(shape) * dtype.itemsize
+    block = _workspaces.arrays.get(name)
+    if block is None or block.nbytes < nbytes:
+        block = np.empty(max(nbytes, 1), np.uint8)
+        _workspaces.arrays[name] = block
+    return np.ndarray(shape, dtype, block)
