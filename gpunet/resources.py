@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpunet.errors import DataError
+from gpunet.installation import restore_command
 
 FOLDERS = ("kernels", "recipes")
 _PACKAGE = Path(__file__).resolve().parent
@@ -36,5 +37,5 @@ def folder(name: str) -> Path:
         return beside
     raise DataError(
         f"gpunet's folder {name!r} is neither at {inside} nor at {beside}: the installation is incomplete. "
-        "Try: pip install --force-reinstall gpunet"
+        f"Try: {restore_command(name)}"
     )

@@ -6,6 +6,8 @@ from types import ModuleType
 
 import pytest
 
+from gpunet.installation import install_command
+
 
 def require(name: str) -> ModuleType:
     """The module ``name``, at the top of a test file; without it the whole file skips and says why.
@@ -16,7 +18,7 @@ def require(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        reason = f"the oracle {name} is not installed ({error}). Install it with: pip install 'gpunet[oracles]'"
+        reason = f"the oracle {name} is not installed ({error}). Install it with: {install_command('oracles')}"
         if os.environ.get("GPUNET_REQUIRE_ORACLES") == "1":
             pytest.fail(f"{reason} (GPUNET_REQUIRE_ORACLES=1 forbids skipping)", pytrace=False)
         pytest.skip(reason, allow_module_level=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gpunet.data.catalog import Published, RemoteFile
 from gpunet.errors import DataError
+from gpunet.installation import install_command
 
 
 def fetch(dataset: Published, folder: Path) -> None:
@@ -26,7 +27,7 @@ def fetch_file(remote: RemoteFile, folder: Path) -> Path:
         import pooch
     except ImportError:
         raise DataError(
-            f"{remote.filename}: downloading needs pooch. Install it with: pip install 'gpunet[data]', or fetch"
+            f"{remote.filename}: downloading needs pooch. Install it with: {install_command('data')}, or fetch"
             f" {remote.urls[0]} into {folder} by hand."
         ) from None
     # A bar for people who wait; a log file does not want one.

@@ -15,6 +15,7 @@ from gpunet.data.checks import as_integer
 from gpunet.data.dataset import Dataset, stratified_split
 from gpunet.errors import DataError
 from gpunet.geometry import Pair
+from gpunet.installation import install_command
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 SPLIT_SEED = 0  # of the split of a folder without train/ and test/: fixed, so that all runs are judged alike
@@ -184,5 +185,5 @@ def _pillow() -> Any:
         import PIL.Image
         import PIL.ImageOps
     except ImportError:
-        raise DataError("reading images needs Pillow. Install it with: pip install 'gpunet[data]'") from None
+        raise DataError(f"reading images needs Pillow. Install it with: {install_command('data')}") from None
     return PIL

@@ -15,6 +15,7 @@ from gpunet._version import __version__
 from gpunet.backends.numpy.parallel import THREADS_VARIABLE, thread_count
 from gpunet.doctor.finding import ABSENT, BASE, EXTRAS, FAILS, WORKS, Finding, one_line
 from gpunet.errors import GpunetError
+from gpunet.installation import install_command, restore_command
 
 PIP = f"{sys.executable} -m pip"
 MINIMUM_PYTHON = (3, 11)
@@ -56,7 +57,7 @@ def check_files() -> Iterator[Finding]:
             folder = resources.folder(name)
             yield Finding(BASE, name, WORKS, f"{sum(1 for _ in folder.iterdir())} files in {folder}")
         except GpunetError as error:
-            yield Finding(BASE, name, FAILS, one_line(error), f"{PIP} install --force-reinstall gpunet")
+            yield Finding(BASE, name, FAILS, one_line(error), restore_command(name, PIP))
 
 
 def check_blas() -> Iterator[Finding]:
@@ -85,7 +86,7 @@ def check_extras() -> Iterator[Finding]:
         missing = [name for name, version in versions.items() if version is None]
         if missing:
             says = f"not installed: {', '.join(missing)}"
-            yield Finding(EXTRAS, extra, ABSENT, says, f"{PIP} install 'gpunet[{extra}]'")
+            yield Finding(EXTRAS, extra, ABSENT, says, install_command(extra, PIP))
         else:
             yield Finding(EXTRAS, extra, WORKS, ", ".join(f"{name} {version}" for name, version in versions.items()))
 

@@ -22,6 +22,7 @@ from gpunet.doctor.base_checks import PIP
 from gpunet.doctor.finding import ABSENT, FAILS, GPU, WORKS, Finding, one_line
 from gpunet.doctor.folders import CacheFolder
 from gpunet.errors import BackendError
+from gpunet.installation import install_command
 
 _DRIVER = "Install the driver: sudo ubuntu-drivers install, or https://www.nvidia.com/drivers; then look: nvidia-smi"
 
@@ -30,14 +31,14 @@ def check_wheel() -> Iterator[Finding]:
     """The CuPy wheels: one, or else."""
     wheels = availability.installed_wheels()
     if not wheels:
-        yield Finding(GPU, "CuPy", ABSENT, "not installed", f"{PIP} install 'gpunet[{_extra()}]'")
+        yield Finding(GPU, "CuPy", ABSENT, "not installed", install_command(_extra(), PIP))
         return
     says = ", ".join(f"{name} {_version(name)}" for name in wheels)
     if len(wheels) > 1:
-        mend = f"{PIP} uninstall -y {' '.join(wheels)} && {PIP} install 'gpunet[{_extra()}]'"
+        mend = f"{PIP} uninstall -y {' '.join(wheels)} && {install_command(_extra(), PIP)}"
         yield Finding(GPU, "CuPy", FAILS, f"several wheels, which overwrite each other's files: {says}", mend)
     elif wheels == ["cupy"]:
-        mend = f"{PIP} uninstall -y cupy && {PIP} install 'gpunet[{_extra()}]'"
+        mend = f"{PIP} uninstall -y cupy && {install_command(_extra(), PIP)}"
         says += ", built from source: it uses the CUDA of this machine, not one that comes with it"
         yield Finding(GPU, "CuPy", WORKS, says, mend)
     else:
@@ -115,7 +116,7 @@ def _driver(xp: Any) -> Generator[Finding, None, int]:
     try:
         devices = int(xp.cuda.runtime.getDeviceCount())
     except Exception as error:  # noqa: BLE001 - see `found`
-        no_device = getattr(error, "status", None) == availability._NO_DEVICE
+        no_device = getattr(error, "status", None) == availability.NO_DEVICE
         yield Finding(GPU, "driver", FAILS, one_line(error), _hidden() if no_device else _driver_remedy())
         return 0
     says = f"version {_release(xp, 'driverGetVersion')}, CuPy's runtime {_release(xp, 'runtimeGetVersion')}"
@@ -134,7 +135,7 @@ def _driver_remedy() -> str:
     wheel = availability.installed_wheels()[0]
     wanted = re.fullmatch(r"cupy-cuda(\d+)x", wheel)
     if offered is not None and wanted is not None and offered < int(wanted[1]):
-        return f"{PIP} uninstall -y {wheel} && {PIP} install 'gpunet[{_extra()}]'"
+        return f"{PIP} uninstall -y {wheel} && {install_command(_extra(), PIP)}"
     return "nvidia-smi must show the GPU; if it does not, restart the machine or reinstall the driver"
 
 

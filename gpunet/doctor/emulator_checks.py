@@ -13,6 +13,7 @@ from gpunet.emulator.compiler import find_compiler
 from gpunet.emulator.launcher import require_platform
 from gpunet.emulator.wheel import DISTRIBUTION, find_wheel
 from gpunet.errors import BackendError
+from gpunet.installation import install_command
 
 _COMPILER = "sudo apt install g++ (Debian, Ubuntu) or sudo dnf install gcc-c++ (Fedora)"
 
@@ -30,7 +31,7 @@ def check_emulator() -> Iterator[Finding]:
         if installed_wheels():
             yield Finding(EMULATOR, "wheel", ABSENT, one_line(error))  # which says what to do
         else:
-            yield Finding(EMULATOR, "wheel", ABSENT, "not installed", f"{PIP} install 'gpunet[emulator]'")
+            yield Finding(EMULATOR, "wheel", ABSENT, "not installed", install_command("emulator", PIP))
         missing = ABSENT
     else:
         yield Finding(EMULATOR, "wheel", WORKS, f"{DISTRIBUTION} {wheel.version}")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpunet.errors import BackendError
+from gpunet.installation import checkout, install_command
 
 DISTRIBUTION = "cupy-rocm-7-0"
 SUPPORTED = "14.2"  # entry points and layouts were read from this series
-
-_SECOND_ENVIRONMENT = (
-    "Make a second environment: python3 -m venv emulator && emulator/bin/pip install 'gpunet[emulator]' "
-    "&& emulator/bin/gpunet emulate -- COMMAND"
-)
 
 
 @dataclass(frozen=True)
@@ -48,17 +45,17 @@ def find_wheel(distributions: Iterable[importlib.metadata.Distribution] | None =
     if not names:
         raise BackendError(
             f"no CuPy is installed for {sys.executable}; the emulator runs the wheel {DISTRIBUTION}. "
-            f"Install it: {here} install 'gpunet[emulator]'"
+            f"Install it: {install_command('emulator', here)}"
         )
     if len(names) > 1:
         raise BackendError(
             f"several CuPy wheels are installed ({', '.join(names)}), and they overwrite each other's files. "
-            f"{_SECOND_ENVIRONMENT}"
+            f"{_second_environment()}"
         )
     if names[0] != DISTRIBUTION:
         raise BackendError(
             f"{names[0]} is installed, a CuPy for real GPUs; the emulator needs {DISTRIBUTION}, and both cannot be in "
-            f"one environment. {_SECOND_ENVIRONMENT}"
+            f"one environment. {_second_environment()}"
         )
     version = found[DISTRIBUTION].version
     if not re.match(rf"{re.escape(SUPPORTED)}\.", version):
@@ -73,6 +70,15 @@ def find_wheel(distributions: Iterable[importlib.metadata.Distribution] | None =
             f"Install it again: {here} install --force-reinstall --no-deps '{DISTRIBUTION}=={version}'"
         )
     return Wheel(version, site)
+
+
+def _second_environment() -> str:
+    """How to have the emulator beside a CuPy that excludes its own."""
+    make = f"python3 -m venv emulator && {install_command('emulator', 'emulator/bin/pip')}"
+    clone = checkout()
+    if clone is not None:
+        make += f" (or: make -C {shlex.quote(str(clone))} emulator)"
+    return f"Make a second environment: {make}; then: emulator/bin/gpunet emulate -- COMMAND"
 
 
 def _cupy_distributions(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpunet.errors import CheckpointError
+from gpunet.installation import upgrade_command
 from gpunet.layers.module import Module
 from gpunet.training.safetensors_file import read_arrays, write_arrays
 
@@ -93,7 +94,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if value["format"] > FORMAT:
         raise CheckpointError(
             f"{path}: has format {value['format']}, of a newer gpunet; this one reads up to {FORMAT}. "
-            f"Upgrade: pip install --upgrade gpunet."
+            f"Upgrade: {upgrade_command()}"
         )
     checkpoint = Checkpoint({}, {}, value["state"])
     for name, array in arrays.items():

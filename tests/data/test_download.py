@@ -1,6 +1,7 @@
 """Downloads from a server on this machine: whole, wrong, cut off, refused."""
 
 import hashlib
+import re
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from data_files import IDX_STEMS, write_archive, write_cifar100, write_idx_set
 from gpunet.data import download, load, locate
 from gpunet.data.catalog import CIFAR_100, FASHION_MNIST, Published, RemoteFile
 from gpunet.errors import DataError
+from gpunet.installation import install_command
 
 pooch = pytest.importorskip("pooch", reason="downloading needs pooch: pip install 'gpunet[data]'")
 
@@ -173,7 +175,9 @@ def test_a_disk_that_is_full_or_closed(server, tmp_path, monkeypatch, error):
 
 def test_without_pooch(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
-    said = r"train.* needs pooch\. Install it with: pip install 'gpunet\[data\]', or fetch http.* into .* by hand"
+    said = (
+        rf"train.* needs pooch\. Install it with: {re.escape(install_command('data'))}, or fetch http.* into .* by hand"
+    )
     with pytest.raises(DataError, match=said):
         download.fetch(FASHION_MNIST, tmp_path)
 

@@ -1,4 +1,5 @@
 import io
+import re
 import sys
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from gpunet.data import folder, read_image
 from gpunet.data.folder import read
 from gpunet.errors import DataError
+from gpunet.installation import install_command
 
 Image = pytest.importorskip("PIL.Image", reason="reading folders of images needs Pillow: pip install 'gpunet[data]'")
 
@@ -240,7 +242,7 @@ def test_wrong_settings(tmp_path, settings, said):
 def test_without_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     for attempt in (lambda: read(tmp_path, ""), lambda: read_image(tmp_path / "x.png")):
-        with pytest.raises(DataError, match=r"needs Pillow\. Install it with: pip install 'gpunet\[data\]'"):
+        with pytest.raises(DataError, match=re.escape(f"needs Pillow. Install it with: {install_command('data')}")):
             attempt()
 
 

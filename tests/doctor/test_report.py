@@ -18,6 +18,7 @@ from gpunet.doctor import Finding, base_checks, cupy_checks, examine
 from gpunet.doctor.finding import found
 from gpunet.doctor.folders import CacheFolder
 from gpunet.errors import BackendError
+from gpunet.installation import install_command, restore_command
 
 # The base
 
@@ -47,7 +48,7 @@ def test_a_missing_package(install: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not report.base_works
     assert finding(report, "packages").remedy == f"{PIP} install tqdm"
     assert finding(report, "plot").status == "absent"
-    assert finding(report, "plot").remedy == f"{PIP} install 'gpunet[plot]'"
+    assert finding(report, "plot").remedy == install_command("plot", PIP)
     assert "does NOT work" in str(report)
 
 
@@ -77,7 +78,7 @@ def test_missing_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_checks.resources, "FOLDERS", ("kernels", "absent"))
     kernels, absent = base_checks.check_files()
     assert kernels.status == "works"
-    assert (absent.status, absent.remedy) == ("fails", f"{PIP} install --force-reinstall gpunet")
+    assert (absent.status, absent.remedy) == ("fails", restore_command("absent", PIP))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("two\nlines"), OSError("gone"), BackendError("no"), ValueError()])
@@ -112,7 +113,7 @@ def test_no_cupy(install: Any) -> None:
     report = examine()
     assert names(report, "GPU") == ["CuPy"]
     assert finding(report, "CuPy").status == "absent"
-    assert f"{PIP} install 'gpunet[cuda1" in finding(report, "CuPy").remedy
+    assert finding(report, "CuPy").remedy in {install_command(extra, PIP) for extra in ("cuda12x", "cuda13x")}
     assert "GPU       not usable: backend 'auto' takes NumPy" in str(report)
 
 
@@ -122,7 +123,7 @@ def test_two_wheels(install: Any) -> None:
     cupy = finding(report, "CuPy")
     assert cupy.status == "fails"
     assert "cupy-cuda12x of unknown version, cupy-cuda13x" in cupy.says
-    assert cupy.remedy.startswith(f"{PIP} uninstall -y cupy-cuda12x cupy-cuda13x && {PIP} install 'gpunet[cuda1")
+    assert cupy.remedy.startswith(f"{PIP} uninstall -y cupy-cuda12x cupy-cuda13x && {PIP} install ")
     assert names(report, "GPU") == ["CuPy", "kernel cache"]
 
 
@@ -151,7 +152,7 @@ def test_a_gpu_that_works(install: Any) -> None:
     ("status", "visible", "smi", "remedy"),
     [
         (35, None, None, "Install the driver: sudo ubuntu-drivers install, or https://www.nvidia.com/drivers"),
-        (35, None, "CUDA Version: 12.8 ", f"{PIP} uninstall -y cupy-cuda13x && {PIP} install 'gpunet[cuda12x]'"),
+        (35, None, "CUDA Version: 12.8 ", f"{PIP} uninstall -y cupy-cuda13x && {install_command('cuda12x', PIP)}"),
         (999, None, "CUDA Version: 13.0 ", "nvidia-smi must show the GPU; if it does not, restart the machine"),
         (999, None, "has failed because", "nvidia-smi must show the GPU; if it does not, restart the machine"),
         (100, "", None, "unset CUDA_VISIBLE_DEVICES (it is ''); then look: nvidia-smi"),
@@ -189,7 +190,7 @@ def test_the_extra_follows_the_driver(
 ) -> None:
     install(module=False)
     nvidia_smi(smi)
-    assert finding(examine(), "CuPy").remedy == f"{PIP} install 'gpunet[{extra}]'"
+    assert finding(examine(), "CuPy").remedy == install_command(extra, PIP)
 
 
 def test_an_nvidia_smi_that_hangs(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +201,7 @@ def test_an_nvidia_smi_that_hangs(install: Any, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(cupy_checks.shutil, "which", lambda name: "nvidia-smi")
     monkeypatch.setattr(cupy_checks.subprocess, "run", hang)
-    assert "gpunet[cuda12x]" in finding(examine(), "CuPy").remedy
+    assert "[cuda12x]" in finding(examine(), "CuPy").remedy
 
 
 def test_a_driver_that_finds_no_device(install: Any) -> None:

@@ -1,6 +1,7 @@
 """What the emulator says when it cannot start: each refusal has its remedy."""
 
 import importlib.metadata
+import sys
 from email.message import Message
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gpunet.emulator.compiler import Compiler, find_compiler
 from gpunet.emulator.launcher import require_platform
 from gpunet.emulator.wheel import Wheel, find_wheel
 from gpunet.errors import BackendError
+from gpunet.installation import install_command
 
 
 class Installed(importlib.metadata.Distribution):
@@ -40,14 +42,14 @@ def refusal(*distributions: Installed) -> str:
 
 def test_no_cupy() -> None:
     assert "no CuPy is installed" in refusal()
-    assert "-m pip install 'gpunet[emulator]'" in refusal()
+    assert install_command("emulator", f"{sys.executable} -m pip") in refusal()
 
 
 @pytest.mark.parametrize("name", ["cupy-cuda12x", "cupy_cuda13x", "cupy", "cupy-rocm-5-0"])
 def test_a_cupy_for_gpus(name: str) -> None:
     message = refusal(Installed(name, "14.2.0"))
     assert f"{name.replace('_', '-')} is installed, a CuPy for real GPUs" in message
-    assert "python3 -m venv emulator && emulator/bin/pip install 'gpunet[emulator]'" in message
+    assert f"python3 -m venv emulator && {install_command('emulator', 'emulator/bin/pip')}" in message
 
 
 def test_two_wheels() -> None:

@@ -8,12 +8,12 @@ from importlib import metadata
 from typing import Any
 
 from gpunet.errors import BackendError
+from gpunet.installation import install_command
 
 MINIMUM_CAPABILITY = (7, 5)  # Turing, 2018: the oldest generation that CUDA 13 and its NVRTC compile for
 
 _WHEEL = re.compile(r"cupy(-cuda\d+x?|-rocm-\d+-\d+)?")
-_INSTALL = "pip install 'gpunet[cuda12x]' (or cuda13x: nvidia-smi shows which CUDA the driver offers)"
-_NO_DEVICE = 100  # cudaErrorNoDevice
+NO_DEVICE = 100  # cudaErrorNoDevice: the driver works and sees no GPU
 _OLD_DRIVER = 35  # cudaErrorInsufficientDriver; also what stands for no driver at all
 
 _PROBE = """
@@ -36,18 +36,22 @@ def check_wheels(wheels: list[str]) -> None:
     if len(wheels) > 1:
         raise BackendError(
             f"several CuPy wheels are installed, {', '.join(wheels)}, and overwrite each other's files. Remove all and "
-            f"install one: pip uninstall -y {' '.join(wheels)} && {_INSTALL}"
+            f"install one: pip uninstall -y {' '.join(wheels)} && {_install()}"
         )
 
 
 def explain_import(error: ImportError, wheels: list[str]) -> BackendError:
     """Why ``import cupy`` failed."""
     if not wheels:
-        return BackendError(f"CuPy is not installed. Try: {_INSTALL}; or use backend 'numpy'.")
+        return BackendError(f"CuPy is not installed. Try: {_install()}; or use backend 'numpy'.")
     remedy = f"Reinstall it: pip install --force-reinstall {wheels[0]}"
     if "rocm" in wheels[0]:
         remedy = "Without an AMD GPU this wheel works only under: gpunet emulate -- COMMAND"
     return BackendError(f"CuPy ({wheels[0]}) is installed but cannot be imported: {error}. {remedy}")
+
+
+def _install() -> str:
+    return f"{install_command('cuda12x')}; or cuda13x: nvidia-smi shows which CUDA the driver offers"
 
 
 def check_device(xp: Any) -> None:
@@ -90,12 +94,13 @@ def _check_driver(xp: Any) -> None:
     try:
         devices = xp.cuda.runtime.getDeviceCount()
     except xp.cuda.runtime.CUDARuntimeError as error:
-        if error.status == _NO_DEVICE:
+        if error.status == NO_DEVICE:
             raise BackendError(f"{no_device}.") from None
         if error.status == _OLD_DRIVER:
             raise BackendError(
                 "there is no NVIDIA driver, or it is older than this CuPy needs. Install the current driver "
-                "(nvidia-smi must work), or the CuPy for an older one: pip install 'gpunet[cuda12x]'."
+                "(nvidia-smi must work), or the CuPy for an older one: "
+                f"{install_command('cuda12x')}."
             ) from None
         raise BackendError(f"CUDA does not start: {error}. Look with nvidia-smi whether the driver works.") from None
     if devices == 0:
@@ -112,11 +117,11 @@ def _check_compiler(xp: Any) -> None:
     except xp.cuda.compiler.CompileException as error:
         raise BackendError(
             f"NVRTC, CUDA's compiler, does not compile a kernel of one line:\n{str(error).strip()}\n"
-            f"Its headers may be missing. Try: {_INSTALL}"
+            f"Its headers may be missing. Try: {_install()}"
         ) from None
     except (RuntimeError, OSError, ImportError) as error:
         raise BackendError(
-            f"a first kernel does not run: {error}. If NVRTC is missing, try: {_INSTALL}; "
+            f"a first kernel does not run: {error}. If NVRTC is missing, try: {_install()}; "
             "`gpunet doctor` looks further."
         ) from None
     if values != [40, 41]:
