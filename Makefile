@@ -5,10 +5,14 @@
 #   VENV    the environment:                         make test VENV=/tmp/environment
 #   JOBS    test processes:                          make test JOBS=4
 #   EMULATOR  the environment of the emulator, whose CuPy excludes the others:  make emulate EMULATOR=/tmp/emulator
+#   PEERS   frameworks to compare with, an environment each:  make bench-peers PEERS="torch jax"
+#   BENCH   what `make bench` is told:                 make bench BENCH="training --nets resnet18 --threads 1"
 
 PYTHON ?= python3
 VENV ?= .venv
 EMULATOR ?= .venv-emulator
+PEERS ?= torch tensorflow jax chainer
+BENCH ?= all
 JOBS ?= 2
 BIN := $(VENV)/bin
 # An activated environment or a PYTHONPATH must not leak into this one.
@@ -20,7 +24,8 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test oracles emulator emulate check-kernels static coverage lint format typecheck bench clean distclean
+.PHONY: help demo test oracles emulator emulate check-kernels static coverage lint format typecheck bench bench-peers
+.PHONY: clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -68,15 +73,20 @@ format: $(VENV)/.installed-test  ## ruff: mend what can be mended
 typecheck: $(VENV)/.installed-test  ## mypy
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-plot  ## time the parts of a training step
-	$(BIN)/python benchmarks/bench_training.py
+bench: $(VENV)/.installed-plot  ## the tables of benchmarks/results/, with whatever peers are installed
+	$(BIN)/gpunet bench $(BENCH)
+
+bench-peers:  ## environments of PyTorch, TensorFlow, JAX and Chainer for `make bench`; gigabytes
+	@for peer in $(PEERS); do $(MAKE) --no-print-directory .venv-peers/$$peer/.installed || \
+		echo "without $$peer, which cannot be installed here: the error is above" >&2; done
 
 clean:  ## remove what builds, tests and tools left; keep runs/ and the environment
 	rm -rf build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(EMULATOR)/*' -not -path './.git/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(EMULATOR)/*' -not -path './.venv-peers/*' \
+		-not -path './.git/*' -prune -exec rm -rf {} +
 
-distclean: clean  ## clean, and remove the environment
-	rm -rf $(VENV) $(EMULATOR)
+distclean: clean  ## clean, and remove the environments
+	rm -rf $(VENV) $(EMULATOR) .venv-peers
 
 # One stamp for each set of extras: an environment is filled again only when the project's own requirements change.
 REQUIREMENTS := setup.py pyproject.toml gpunet/_version.py
@@ -112,4 +122,18 @@ $(EMULATOR)/.installed: $(EMULATOR)/.created $(REQUIREMENTS)
 		echo "error: the emulator compiles kernels with g++. On Debian and Ubuntu: apt install g++" >&2; exit 1; }
 	@echo "installing gpunet with [test,data,plot,emulator,static] into $(EMULATOR)"
 	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,data,plot,emulator,static]'
+	@touch $@
+
+# What the peers' environments hold. PyTorch's version is that of the oracles. Chainer is of 2022: its setup.py needs
+# setuptools' pkg_resources, and it a NumPy that still has the old aliases.
+PEER_torch := torch==2.13.0 numpy
+PEER_tensorflow := tensorflow-cpu
+PEER_jax := jax
+PEER_chainer := --no-build-isolation chainer==7.8.1 "numpy<1.24"
+BUILT_BY_chainer := "setuptools<80" wheel
+
+$(PEERS:%=.venv-peers/%/.installed): .venv-peers/%/.installed: .venv-peers/%/.created
+	@echo "installing $* into .venv-peers/$*"
+	@.venv-peers/$*/bin/python -m pip install --quiet --quiet --disable-pip-version-check threadpoolctl $(BUILT_BY_$*)
+	@.venv-peers/$*/bin/python -m pip install --quiet --quiet --disable-pip-version-check $(PEER_$*)
 	@touch $@
