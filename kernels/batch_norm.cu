@@ -1,11 +1,13 @@
 // Batch normalisation of (N, C, inner) arrays: inner is the product of all axes after the channels, 1 if none follow.
 //   batch_norm_moments          one block a part of a channel (`part_size` of its values): their moments.
 //   batch_norm_statistics       one block a channel: combines its parts into mean and 1 / sqrt(variance + eps).
-//   batch_norm_apply            one thread a run of elements: (x - mean) * inv_std * weight + bias; for training and
-//                               inference.
+//   batch_norm_apply            one thread a run of elements: (x - mean) * inv_std * weight + bias, to which `residual`
+//                               is added if it is not null, and of which `relu` takes the larger of it and 0; for
+//                               training and inference.
 //   batch_norm_gradient_sums    one block a part of a channel: sums of grad_y, and of grad_y times the normalised x.
 //   batch_norm_gradient_totals  one block a channel: adds its parts, which are the gradients of bias and weight.
 //   batch_norm_backward         one thread a run of elements: grad_x.
+// Where y is not null, as batch_norm_apply with `relu` gave it, the last three take a gradient of 0 where y blocks it.
 // The variance takes one pass over x. Values are measured from the channel's first one, which keeps the digits that a
 // mean far from zero would cost; moments grow by Welford's update within a thread, and are combined as Chan, Golub and
 // LeVeque do across threads and parts. The order is fixed by sizes and block size alone: the same bits in every run.
@@ -66,57 +68,25 @@ __device__ __forceinline__ GradientSums gradient_sums_at(const accumulator* part
   return sums;
 }
 
-// Every `step`-th value of one channel, from its `first` one on. Steps add and compare: a division costs tens of them.
-struct ChannelWalk {
-  index_t image, place, image_step, place_step, inner, channels, channel;
+// One element of grad_y, which has to come through the rectifier that gave y, if there was one.
+__device__ inline accumulator gradient_at(const real* grad_y, const real* y, index_t element) {
+  return y ? through_rectifier(grad_y[element], y[element]) : grad_y[element];
+}
 
-  __device__ ChannelWalk(index_t first, index_t step, index_t channel, index_t channels, index_t inner)
-      : image(first / inner), place(first % inner), image_step(step / inner), place_step(step % inner), inner(inner),
-        channels(channels), channel(channel) {}
-
-  __device__ index_t element() const { return (image * channels + channel) * inner + place; }
-
-  __device__ void advance() {
-    image += image_step;
-    place += place_step;
-    if (place >= inner) {
-      place -= inner;
-      ++image;
-    }
-  }
-};
-
-// The channel of every `step`-th element of the whole array, from its `first` one on.
-struct ElementWalk {
-  index_t place, channel, place_step, channel_step, inner, channels;
-
-  __device__ ElementWalk(index_t first, index_t step, index_t channels, index_t inner)
-      : place(first % inner), channel(first / inner % channels), place_step(step % inner),
-        channel_step(step / inner % channels), inner(inner), channels(channels) {}
-
-  __device__ void advance() {
-    place += place_step;
-    channel += channel_step;
-    if (place >= inner) {
-      place -= inner;
-      ++channel;
-    }
-    if (channel >= channels) channel -= channels;
-  }
-};
+// Rounded by itself: the compiler would else fuse it with a product before it into one operation that rounds once, and
+// the bits would not be those of one operation after the other.
+__device__ inline float rounded_sum(float first, float second) { return __fadd_rn(first, second); }
+__device__ inline double rounded_sum(double first, double second) { return __dadd_rn(first, second); }
 
 extern "C" __global__ void batch_norm_moments(const real* __restrict__ x, accumulator* __restrict__ partial,
-                                              index_t channels, index_t inner, index_t count, index_t part_size,
-                                              index_t parts) {
+                                              Channels sizes) {
   __shared__ Moments scratch[MAXIMUM_WARPS];
-  for (index_t item = blockIdx.x; item < channels * parts; item += gridDim.x) {
-    const index_t channel = item / parts, start = item % parts * part_size;
-    const index_t end = start + part_size < count ? start + part_size : count;
-    const accumulator origin = x[channel * inner];
+  for (index_t item = blockIdx.x; item < sizes.channels * sizes.parts; item += gridDim.x) {
+    PartWalk walk(item, sizes);
+    const accumulator origin = x[walk.channel * sizes.inner];
     Moments moments = {0, 0, 0};
-    ChannelWalk walk(start + threadIdx.x, blockDim.x, channel, channels, inner);
-    for (index_t i = start + threadIdx.x; i < end; i += blockDim.x, walk.advance()) {
-      const accumulator value = accumulator(x[walk.element()]) - origin;
+    for (; walk.is_inside(); walk.advance()) {
+      const accumulator value = accumulator(x[walk.element]) - origin;
       const accumulator distance = value - moments.mean;
       moments.count += 1;
       moments.mean += distance / moments.count;
@@ -133,18 +103,18 @@ extern "C" __global__ void batch_norm_moments(const real* __restrict__ x, accumu
 
 extern "C" __global__ void batch_norm_statistics(const real* __restrict__ x, const accumulator* __restrict__ partial,
                                                  real* __restrict__ mean, real* __restrict__ inv_std,
-                                                 accumulator eps, index_t channels, index_t inner, index_t parts) {
+                                                 accumulator eps, Channels sizes) {
   __shared__ Moments scratch[MAXIMUM_WARPS];
-  for (index_t channel = blockIdx.x; channel < channels; channel += gridDim.x) {
+  for (index_t channel = blockIdx.x; channel < sizes.channels; channel += gridDim.x) {
     Moments moments = {0, 0, 0};
-    for (index_t part = threadIdx.x; part < parts; part += blockDim.x) {
-      moments = CombineMoments()(moments, moments_at(partial, channel * parts + part));
+    for (index_t part = threadIdx.x; part < sizes.parts; part += blockDim.x) {
+      moments = CombineMoments()(moments, moments_at(partial, channel * sizes.parts + part));
     }
     moments = block_reduce(moments, CombineMoments(), scratch);
     if (threadIdx.x == 0) {
-      const bool empty = parts == 0;
+      const bool empty = sizes.parts == 0;
       const accumulator variance = empty ? accumulator(0) : moments.squares / moments.count;
-      mean[channel] = real(empty ? accumulator(0) : accumulator(x[channel * inner]) + moments.mean);
+      mean[channel] = real(empty ? accumulator(0) : accumulator(x[channel * sizes.inner]) + moments.mean);
       inv_std[channel] = real(accumulator(1) / sqrt(variance + eps));
     }
   }
@@ -152,34 +122,34 @@ extern "C" __global__ void batch_norm_statistics(const real* __restrict__ x, con
 
 extern "C" __global__ void batch_norm_apply(const real* __restrict__ x, const real* __restrict__ weight,
                                             const real* __restrict__ bias, const real* __restrict__ mean,
-                                            const real* __restrict__ inv_std, real* __restrict__ y, index_t channels,
-                                            index_t inner, index_t size) {
-  ElementWalk walk(global_thread(), total_threads(), channels, inner);
+                                            const real* __restrict__ inv_std, const real* __restrict__ residual,
+                                            real* __restrict__ y, Channels sizes, bool relu) {
+  const index_t size = sizes.size();
+  ElementWalk walk(global_thread(), total_threads(), sizes);
   for (index_t i = global_thread(); i < size; i += total_threads(), walk.advance()) {
     const index_t channel = walk.channel;
     const accumulator scale = weight ? accumulator(inv_std[channel]) * accumulator(weight[channel])
                                      : accumulator(inv_std[channel]);
     const accumulator scaled = (accumulator(x[i]) - accumulator(mean[channel])) * scale;
-    y[i] = real(bias ? scaled + accumulator(bias[channel]) : scaled);
+    real value = real(bias ? scaled + accumulator(bias[channel]) : scaled);
+    if (residual) value = real(rounded_sum(accumulator(value), accumulator(residual[i])));
+    y[i] = relu ? rectified(value) : value;
   }
 }
 
 extern "C" __global__ void batch_norm_gradient_sums(const real* __restrict__ grad_y, const real* __restrict__ x,
-                                                    const real* __restrict__ mean, const real* __restrict__ inv_std,
-                                                    accumulator* __restrict__ partial, index_t channels,
-                                                    index_t inner, index_t count, index_t part_size, index_t parts) {
+                                                    const real* __restrict__ y, const real* __restrict__ mean,
+                                                    const real* __restrict__ inv_std,
+                                                    accumulator* __restrict__ partial, Channels sizes) {
   __shared__ GradientSums scratch[MAXIMUM_WARPS];
-  for (index_t item = blockIdx.x; item < channels * parts; item += gridDim.x) {
-    const index_t channel = item / parts, start = item % parts * part_size;
-    const index_t end = start + part_size < count ? start + part_size : count;
-    const accumulator center(mean[channel]), scale(inv_std[channel]);
+  for (index_t item = blockIdx.x; item < sizes.channels * sizes.parts; item += gridDim.x) {
+    PartWalk walk(item, sizes);
+    const accumulator center(mean[walk.channel]), scale(inv_std[walk.channel]);
     GradientSums sums = {0, 0};
-    ChannelWalk walk(start + threadIdx.x, blockDim.x, channel, channels, inner);
-    for (index_t i = start + threadIdx.x; i < end; i += blockDim.x, walk.advance()) {
-      const index_t element = walk.element();
-      const accumulator grad = grad_y[element];
+    for (; walk.is_inside(); walk.advance()) {
+      const accumulator grad = gradient_at(grad_y, y, walk.element);
       sums.bias += grad;
-      sums.weight += grad * ((accumulator(x[element]) - center) * scale);
+      sums.weight += grad * ((accumulator(x[walk.element]) - center) * scale);
     }
     sums = block_reduce(sums, AddGradientSums(), scratch);
     if (threadIdx.x == 0) {
@@ -191,12 +161,12 @@ extern "C" __global__ void batch_norm_gradient_sums(const real* __restrict__ gra
 
 extern "C" __global__ void batch_norm_gradient_totals(const accumulator* __restrict__ partial,
                                                       real* __restrict__ grad_weight, real* __restrict__ grad_bias,
-                                                      index_t channels, index_t parts) {
+                                                      Channels sizes) {
   __shared__ GradientSums scratch[MAXIMUM_WARPS];
-  for (index_t channel = blockIdx.x; channel < channels; channel += gridDim.x) {
+  for (index_t channel = blockIdx.x; channel < sizes.channels; channel += gridDim.x) {
     GradientSums sums = {0, 0};
-    for (index_t part = threadIdx.x; part < parts; part += blockDim.x) {
-      sums = AddGradientSums()(sums, gradient_sums_at(partial, channel * parts + part));
+    for (index_t part = threadIdx.x; part < sizes.parts; part += blockDim.x) {
+      sums = AddGradientSums()(sums, gradient_sums_at(partial, channel * sizes.parts + part));
     }
     sums = block_reduce(sums, AddGradientSums(), scratch);
     if (threadIdx.x == 0) {
@@ -208,12 +178,14 @@ extern "C" __global__ void batch_norm_gradient_totals(const accumulator* __restr
 
 // x moves its own output, and every output of its channel through the mean and the variance.
 extern "C" __global__ void batch_norm_backward(const real* __restrict__ grad_y, const real* __restrict__ x,
-                                               const real* __restrict__ weight, const real* __restrict__ mean,
-                                               const real* __restrict__ inv_std, const real* __restrict__ grad_weight,
+                                               const real* __restrict__ y, const real* __restrict__ weight,
+                                               const real* __restrict__ mean, const real* __restrict__ inv_std,
+                                               const real* __restrict__ grad_weight,
                                                const real* __restrict__ grad_bias, real* __restrict__ grad_x,
-                                               index_t channels, index_t inner, index_t count, index_t size) {
-  const accumulator values = count;
-  ElementWalk walk(global_thread(), total_threads(), channels, inner);
+                                               Channels sizes) {
+  const index_t size = sizes.size();
+  const accumulator values = sizes.count;
+  ElementWalk walk(global_thread(), total_threads(), sizes);
   for (index_t i = global_thread(); i < size; i += total_threads(), walk.advance()) {
     const index_t channel = walk.channel;
     const accumulator deviation = inv_std[channel];
@@ -221,6 +193,6 @@ extern "C" __global__ void batch_norm_backward(const real* __restrict__ grad_y, 
     const accumulator normalised = (accumulator(x[i]) - accumulator(mean[channel])) * deviation;
     const accumulator through_variance = normalised * (accumulator(grad_weight[channel]) / values);
     const accumulator through_mean = accumulator(grad_bias[channel]) / values;
-    grad_x[i] = real((accumulator(grad_y[i]) - through_variance - through_mean) * scale);
+    grad_x[i] = real((gradient_at(grad_y, y, i) - through_variance - through_mean) * scale);
   }
 }

@@ -1,4 +1,4 @@
-// What every kernel file begins with: types, indices, windows and reductions.
+// What every kernel file begins with: types, indices, windows, channels, reductions and the rectifier.
 //
 // kernel_library.py puts this text before the text of a kernel file and compiles both as one, once for each dtype:
 //   -DREAL=float|double          the type of the arrays
@@ -120,6 +120,75 @@ __device__ inline WindowsOver windows_over_col(const Window& window, int col) {
   return WindowsOver(col + window.left, window.stride_cols(), window.dilation_cols());
 }
 
+// ----------------------------------------------------------------------------------------------------------- channels
+
+// An (N, C, inner) array, inner being the product of all axes after the channels, 1 if none follow. Where a channel is
+// summed, `parts` blocks take `part_size` of its values each, the last one the rest: who adds what is a matter of sizes
+// alone.
+struct Channels {
+  index_t channels, inner;
+  index_t count;  // values of one channel
+  index_t part_size, parts;
+
+  __device__ index_t size() const { return channels * count; }
+};
+
+// The channel of every `step`-th element of the whole array, from its `first` one on. A step adds and compares: a
+// division costs tens of instructions.
+struct ElementWalk {
+  index_t place, channel, place_step, channel_step, inner, channels;
+
+  __device__ ElementWalk(index_t first, index_t step, const Channels& sizes)
+      : inner(sizes.inner), channels(sizes.channels) {
+    place = pop_coordinate(first, inner);
+    channel = pop_coordinate(first, channels);
+    place_step = pop_coordinate(step, inner);
+    channel_step = pop_coordinate(step, channels);
+  }
+
+  __device__ void advance() {
+    place += place_step;
+    channel += channel_step;
+    if (place >= inner) {
+      place -= inner;
+      ++channel;
+    }
+    if (channel >= channels) channel -= channels;
+  }
+};
+
+// What one thread of a block takes of its part of a channel: every blockDim.x-th value. `item` counts all parts, those
+// of a channel one after another; `element` is the value's place in the whole array.
+struct PartWalk {
+  index_t channel, element;
+  index_t value, end;  // which one of the channel's values, and where the part ends
+  index_t place, place_step, element_step, inner, other_channels;
+
+  __device__ PartWalk(index_t item, const Channels& sizes)
+      : channel(item), inner(sizes.inner), other_channels((sizes.channels - 1) * sizes.inner) {
+    const index_t start = pop_coordinate(channel, sizes.parts) * sizes.part_size;
+    value = start + threadIdx.x;
+    end = start + sizes.part_size < sizes.count ? start + sizes.part_size : sizes.count;
+    index_t image = value, image_step = blockDim.x;
+    place = pop_coordinate(image, inner);
+    place_step = pop_coordinate(image_step, inner);
+    element = (image * sizes.channels + channel) * inner + place;
+    element_step = image_step * sizes.channels * inner + place_step;
+  }
+
+  __device__ bool is_inside() const { return value < end; }
+
+  __device__ void advance() {
+    value += blockDim.x;
+    element += element_step;
+    place += place_step;
+    if (place >= inner) {
+      place -= inner;
+      element += other_channels;
+    }
+  }
+};
+
 // --------------------------------------------------------------------------------------------------------- reductions
 
 // Sums and the like over the threads of a warp or block, always in the same order for the same block size, so that two
@@ -182,3 +251,11 @@ template <typename Value>
 __device__ Value block_sum(Value value, Value* scratch) {
   return block_reduce(value, Sum(), scratch);
 }
+
+// ---------------------------------------------------------------------------------------------------------- rectifier
+
+// The larger of a value and 0; NaN stays NaN, at which value > 0 would be false.
+__device__ inline real rectified(real value) { return value <= real(0) ? real(0) : value; }
+
+// What a rectifier that gave `y` lets through of a gradient; what it blocks becomes 0, even if it is not finite.
+__device__ inline real through_rectifier(real grad_y, real y) { return y <= real(0) ? real(0) : grad_y; }

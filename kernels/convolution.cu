@@ -11,6 +11,7 @@
 //                            gradient is found for all elements of a filter in one pass over the images.
 //   place_product, filters_first, add_bias
 //                            between the layout of images and that of column products, which cuBLAS computes.
+// With `relu` what a forward kernel writes is the larger of its result and 0; NaN stays NaN.
 // Neighbouring threads work on neighbouring columns of an image, so that at stride 1 their loads and stores are of
 // neighbouring addresses. Padding counts as 0 and is skipped: 0 times infinity does not arise. NaN and infinity reach
 // what they touch. Every result is the same bits from run to run; another block size may sum weights in another order.
@@ -28,7 +29,7 @@ struct Convolution {
 
 extern "C" __global__ void conv2d(const real* __restrict__ x, const real* __restrict__ weight,
                                   const real* __restrict__ bias, real* __restrict__ y, Convolution sizes,
-                                  Window window) {
+                                  Window window, bool relu) {
   const int group_channels = sizes.group_channels(), group_filters = sizes.group_filters();
   const index_t size = sizes.images * sizes.filters * window.out_size();
   for (index_t index = global_thread(); index < size; index += total_threads()) {
@@ -52,13 +53,13 @@ extern "C" __global__ void conv2d(const real* __restrict__ x, const real* __rest
       }
     }
     if (bias) sum += accumulator(bias[filter]);
-    y[index] = real(sum);
+    y[index] = relu ? rectified(real(sum)) : real(sum);
   }
 }
 
 extern "C" __global__ void depthwise(const real* __restrict__ x, const real* __restrict__ weight,
                                      const real* __restrict__ bias, real* __restrict__ y, Convolution sizes,
-                                     Window window) {
+                                     Window window, bool relu) {
   const int group_filters = sizes.group_filters();
   const index_t size = sizes.images * sizes.filters * window.out_size();
   for (index_t index = global_thread(); index < size; index += total_threads()) {
@@ -83,7 +84,7 @@ extern "C" __global__ void depthwise(const real* __restrict__ x, const real* __r
       }
     }
     if (bias) sum += accumulator(bias[filter]);
-    y[index] = real(sum);
+    y[index] = relu ? rectified(real(sum)) : real(sum);
   }
 }
 
@@ -275,14 +276,16 @@ extern "C" __global__ void sum_partials(const accumulator* __restrict__ partials
 // Put the product of a chunk's columns, (F, images * places), into its images, (images, F, places), with the bias.
 // One thread per element.
 extern "C" __global__ void place_product(const real* __restrict__ product, const real* __restrict__ bias,
-                                         real* __restrict__ y, index_t images, int filters, index_t places) {
+                                         real* __restrict__ y, index_t images, int filters, index_t places,
+                                         bool relu) {
   const index_t size = images * filters * places;
   for (index_t index = global_thread(); index < size; index += total_threads()) {
     index_t image = index;
     const index_t place = pop_coordinate(image, places);
     const int filter = pop_coordinate(image, filters);
-    const accumulator value = product[(filter * images + image) * places + place];
-    y[index] = real(bias ? value + accumulator(bias[filter]) : value);
+    const accumulator product_value = product[(filter * images + image) * places + place];
+    const real value = real(bias ? product_value + accumulator(bias[filter]) : product_value);
+    y[index] = relu ? rectified(value) : value;
   }
 }
 
@@ -298,13 +301,17 @@ extern "C" __global__ void filters_first(const real* __restrict__ y, real* __res
   }
 }
 
-// Add each filter's bias to its images, in place; one thread per element.
+// Add each filter's bias to its images and rectify them if asked, in place; one thread per element.
 extern "C" __global__ void add_bias(real* __restrict__ y, const real* __restrict__ bias, index_t images, int filters,
-                                    index_t places) {
+                                    index_t places, bool relu) {
   const index_t size = images * filters * places;
   for (index_t index = global_thread(); index < size; index += total_threads()) {
-    index_t image = index;
-    pop_coordinate(image, places);
-    y[index] = real(accumulator(y[index]) + accumulator(bias[pop_coordinate(image, filters)]));
+    real value = y[index];
+    if (bias) {
+      index_t image = index;
+      pop_coordinate(image, places);
+      value = real(accumulator(value) + accumulator(bias[pop_coordinate(image, filters)]));
+    }
+    y[index] = relu ? rectified(value) : value;
   }
 }

@@ -1,6 +1,6 @@
 // Sums over whole arrays, in a fixed order: the same bits in every run, whatever the number of blocks.
 //   sum_of_squares  one block a chunk of `chunk_size` elements of one of several arrays; partial[chunk] gets its sum.
-//   sum             one block adds `count` values into one.
+//   sum_rows        one block a row of `count` values, which it adds into one.
 // Each thread adds every blockDim.x-th element, then the threads' sums are added as a tree: rounding errors grow with
 // the chunk's share of a thread and the tree's height, not with the number of elements.
 // NaN and infinity go through. An empty sum is 0.
@@ -34,11 +34,13 @@ extern "C" __global__ void sum_of_squares(ArrayTable table, accumulator* __restr
   }
 }
 
-extern "C" __global__ void sum(const accumulator* __restrict__ values, real* __restrict__ total, index_t count) {
+extern "C" __global__ void sum_rows(const accumulator* __restrict__ values, real* __restrict__ totals, index_t rows,
+                                    index_t count) {
   __shared__ accumulator scratch[MAXIMUM_WARPS];
-  if (blockIdx.x != 0) return;
-  accumulator result = 0;
-  for (index_t i = threadIdx.x; i < count; i += blockDim.x) result += values[i];
-  result = block_sum(result, scratch);
-  if (threadIdx.x == 0) total[0] = real(result);
+  for (index_t row = blockIdx.x; row < rows; row += gridDim.x) {
+    accumulator sum = 0;
+    for (index_t i = threadIdx.x; i < count; i += blockDim.x) sum += values[row * count + i];
+    sum = block_sum(sum, scratch);
+    if (threadIdx.x == 0) totals[row] = real(sum);
+  }
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunet.backends.cupy import elementwise, windows
+from gpunet.backends.cupy import windows
 from gpunet.backends.cupy.columns import add_columns, write_columns
 from gpunet.backends.cupy.convolution_problem import ConvolutionProblem
 from gpunet.backends.cupy.kernel_library import KernelLibrary, accumulator_type
@@ -46,13 +46,12 @@ def conv2d(
         return y
     if algorithm in {"depthwise", "direct"}:
         kernel = "depthwise" if algorithm == "depthwise" else "conv2d"
-        _launch(library, kernel, problem, x.dtype, x, weight, bias, y, threads=y.size)
+        _launch(library, kernel, problem, x.dtype, x, weight, bias, y, last=(relu,), threads=y.size)
     elif algorithm == "pointwise":
         _multiply_images(xp, weight.reshape(problem.filters, problem.channels), x, y)
-        if bias is not None:
-            library.launch(
-                "convolution", "add_bias", y.dtype, y, bias, *_layout(problem, problem.images), threads=y.size
-            )
+        if bias is not None or relu:
+            layout = _layout(problem, problem.images)
+            library.launch("convolution", "add_bias", y.dtype, y, bias, *layout, relu, threads=y.size)
     else:
         matrices = _by_group(weight, groups)
         for part, columns, product in _chunks(library, problem, x.dtype):
@@ -67,9 +66,10 @@ def conv2d(
                 bias,
                 y[part],
                 *_layout(problem, part.stop - part.start),
+                relu,
                 threads=product.size,
             )
-    return elementwise.relu(library, y) if relu else y
+    return y
 
 
 def conv2d_backward_input(
@@ -178,7 +178,7 @@ def _launch(
     problem: ConvolutionProblem,
     dtype: np.dtype[Any],
     *arrays: Array | None,
-    last: tuple[int, ...] = (),
+    last: tuple[Any, ...] = (),
     threads: int | None = None,
     blocks: int | None = None,
 ) -> None:

@@ -1,11 +1,12 @@
-"""The rectifier, dropout and the error function by ``elementwise.cu`` and ``dropout.cu``."""
+"""The rectifier, alone and after a bias, dropout and the error function by ``elementwise.cu`` and ``dropout.cu``."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from gpunet.backends.cupy.channels import COMBINING_THREADS, Channels
 from gpunet.backends.cupy.contiguous import contiguous
-from gpunet.backends.cupy.kernel_library import KernelLibrary
+from gpunet.backends.cupy.kernel_library import KernelLibrary, accumulator_type
 from gpunet.random import Stream
 from gpunet.state import Array
 
@@ -32,13 +33,25 @@ def relu_backward(library: KernelLibrary, grad_y: Array, y: Array) -> Array:
 
 def bias_relu(library: KernelLibrary, x: Array, bias: Array) -> Array:
     """See `Backend.bias_relu`."""
-    return relu(library, x + bias.reshape(-1, *(1,) * (x.ndim - 2)))
+    xp = library.xp
+    x, bias = contiguous(x), contiguous(bias)
+    y, sizes = xp.empty_like(x), Channels.of(x.shape)
+    library.launch("elementwise", "bias_relu", x.dtype, x, bias, y, sizes.fields(), threads=sizes.threads)
+    return y
 
 
 def bias_relu_backward(library: KernelLibrary, grad_y: Array, y: Array) -> tuple[Array, Array]:
     """See `Backend.bias_relu_backward`."""
-    grad_x = relu_backward(library, grad_y, y)
-    return grad_x, grad_x.sum(axis=(0, *range(2, y.ndim)))
+    xp = library.xp
+    grad_y, y = contiguous(grad_y), contiguous(y)
+    grad_x, sizes = xp.empty_like(y), Channels.of(y.shape)
+    grad_bias = xp.empty(sizes.channels, y.dtype)
+    partial = xp.empty((sizes.channels, sizes.parts), accumulator_type(y.dtype))
+    arguments = (grad_y, y, grad_x, partial, sizes.fields())
+    library.launch("elementwise", "bias_relu_backward", y.dtype, *arguments, blocks=sizes.blocks)
+    totals = (partial, grad_bias, sizes.channels, sizes.parts)
+    library.launch("reductions", "sum_rows", y.dtype, *totals, blocks=sizes.channels, block_size=COMBINING_THREADS)
+    return grad_x, grad_bias
 
 
 def dropout(library: KernelLibrary, x: Array, probability: float, stream: Stream) -> tuple[Array, Array]:

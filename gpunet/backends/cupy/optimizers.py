@@ -63,7 +63,7 @@ def sum_of_squares(library: KernelLibrary, arrays: Sequence[Array]) -> Array:
     for dtype, several in partials.items():
         joined = several[0] if len(several) == 1 else xp.concatenate(several)
         part = xp.empty((), dtype)
-        library.launch("reductions", "sum", dtype, joined, part, joined.size, blocks=1)
+        library.launch("reductions", "sum_rows", dtype, joined, part, 1, joined.size, blocks=1)
         total = part.astype(total.dtype, copy=False) if len(partials) == 1 else total + part
     return total
 

@@ -77,5 +77,5 @@ def _total_weight(
     library.launch("softmax_cross_entropy", "label_weights", dtype, *arguments, blocks=chunks)
     if chunks == 1 and partial.dtype == dtype:
         return partial
-    library.launch("reductions", "sum", dtype, partial, total, chunks, blocks=1)
+    library.launch("reductions", "sum_rows", dtype, partial, total, 1, chunks, blocks=1)
     return total

@@ -47,12 +47,13 @@ def normal_arrays(case: Convolution, dtype: Any) -> list[Any]:
 
 
 def everything(backend: Any, case: Convolution, host: list[Any]) -> list[Any]:
-    """[y, y without bias, grad_x, grad_weight] on the host."""
+    """[y, y without bias, y with relu, grad_x, grad_weight] on the host."""
     x, weight, bias, grad_y = (backend.asarray(array) for array in host)
     settings = (case.window, case.groups)
     results = [
         backend.conv2d(x, weight, bias, *settings),
         backend.conv2d(x, weight, None, *settings),
+        backend.conv2d(x, weight, bias, *settings, relu=True),
         backend.conv2d_backward_input(grad_y, weight, case.x_shape, *settings),
         backend.conv2d_backward_weight(grad_y, x, case.weight_shape, *settings),
     ]
@@ -65,6 +66,7 @@ def test_every_algorithm_equals_the_loops(cupy: CupyBackend, options: Options, c
     wanted = [
         conv2d_reference(x, weight, bias, case.window, case.groups),
         conv2d_reference(x, weight, None, case.window, case.groups),
+        np.maximum(conv2d_reference(x, weight, bias, case.window, case.groups), 0),
         conv2d_backward_input_reference(grad_y, weight, case.x_shape, case.window, case.groups),
         conv2d_backward_weight_reference(grad_y, x, case.weight_shape, case.window, case.groups),
     ]
@@ -114,6 +116,21 @@ def test_reals_are_right_to_their_rounding(
         assert_allclose(got / bound, wanted / bound, rtol=0, atol=FLOAT32_ROUNDING)
 
 
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("case", KINDS, ids=str)
+def test_relu_gives_the_bits_of_one_after_the_other(
+    cupy: CupyBackend, options: Options, case: Convolution, workspace: str
+) -> None:
+    options.workspace_bytes = WORKSPACES[workspace]
+    x, weight, bias, _ = normal_arrays(case, "float32")
+    x[0, 0, 0, 0] = np.nan
+    for given in (None, bias):
+        arguments = (*map(cupy.asarray, (x, weight)), given if given is None else cupy.asarray(given))
+        plain = cupy.conv2d(*arguments, case.window, case.groups)
+        y = cupy.conv2d(*arguments, case.window, case.groups, relu=True)
+        assert cupy.to_numpy(y).tobytes() == cupy.to_numpy(cupy.relu(plain)).tobytes()
+
+
 def test_gradients_may_be_scattered_by_atomics(cupy: CupyBackend, options: Options) -> None:
     options.scatter = "atomic"
     for case in KINDS:
@@ -128,7 +145,7 @@ def test_a_gradient_is_dealt_to_many_blocks(cupy: CupyBackend, options: Options)
     for groups, kernel in ((1, 3), (2, 3), (2, (3, 2))):
         case = Convolution((7, 2, 23, 29), 2, Window.create(kernel, 1, 1), groups)
         host = arrays(case, "float64")
-        assert_array_equal(everything(cupy, case, host)[3], everything(NumpyBackend(), case, host)[3])
+        assert_array_equal(everything(cupy, case, host)[-1], everything(NumpyBackend(), case, host)[-1])
 
 
 def test_the_workspace_is_not_exceeded(cupy: CupyBackend, options: Options) -> None:

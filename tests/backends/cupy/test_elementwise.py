@@ -58,6 +58,34 @@ def _dropout(x: Any, probability: float, stream: Stream) -> tuple[Any, Any]:
         return np.where(mask, x * x.dtype.type(1 / (1 - probability)), x.dtype.type(0)), mask
 
 
+# No axes after the channels; fewer values a channel than threads; several parts, the last one ragged; nothing at all.
+CHANNELS = [(1, 1), (9001, 2), (3, 5, 2, 3), (2, 3, 70, 71), (0, 3, 2, 2), (3, 2, 0)]
+
+
+@pytest.mark.parametrize("geometry", [(256, 10**6), *GEOMETRIES], ids=str)
+@pytest.mark.parametrize("shape", CHANNELS, ids=str)
+def test_relu_after_a_bias_is_that_of_numpy_in_any_launch(shape: Any, geometry: tuple[int, int]) -> None:
+    with backend.library.geometry(*geometry):
+        for dtype in DTYPES:
+            x, bias, grad_y = numbers(shape, dtype), integers(shape[1], 1, dtype), integers(shape, 2, dtype)
+            y = on_device(backend, backend.bias_relu, x, bias)
+            assert_array_equal(y, NUMPY.bias_relu(x, bias))
+            grad_x, grad_bias = on_device(backend, backend.bias_relu_backward, grad_y, y)
+            assert y.dtype == grad_x.dtype == grad_bias.dtype == dtype
+            wanted, wanted_bias = NUMPY.bias_relu_backward(grad_y, y)
+            assert_array_equal(grad_x, wanted)
+            assert_array_equal(grad_bias, wanted_bias)
+
+
+def test_the_number_of_blocks_does_not_change_a_bit_of_a_bias_gradient() -> None:
+    draw = np.random.default_rng(0)
+    y, grad_y = (draw.normal(0, 1, (4, 3, 60, 61)).astype(np.float32) for _ in range(2))
+    _, wanted = on_device(backend, backend.bias_relu_backward, grad_y, y)
+    for max_blocks in (10**6, 2, 1):
+        with backend.library.geometry(max_blocks=max_blocks):
+            assert_same_bits(on_device(backend, backend.bias_relu_backward, grad_y, y)[1], wanted)
+
+
 @pytest.mark.parametrize("probability", [0.0, 2**-33, 1e-9, 0.1, 0.5, 1 - 2**-32, 1 - 2**-34, 1.0])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 70_001])
 def test_masks_are_those_of_numpy_bit_for_bit(size: int, probability: float) -> None:
@@ -96,4 +124,9 @@ def test_views_give_what_their_copies_give() -> None:
     y = backend.relu(device_x)
     assert_array_equal(backend.to_numpy(y), np.maximum(x, 0))
     assert_array_equal(backend.to_numpy(backend.relu_backward(device_x, y)), np.where(x > 0, x, 0))
+    bias = integers(4, 1, "float32")
+    biased = backend.bias_relu(device_x, backend.asarray(bias.repeat(2))[::2])
+    assert_array_equal(backend.to_numpy(biased), NUMPY.bias_relu(x, bias))
+    for got, wanted in zip(backend.bias_relu_backward(device_x, y), NUMPY.bias_relu_backward(x, x), strict=True):
+        assert_array_equal(backend.to_numpy(got), wanted)
     assert_allclose(backend.to_numpy(backend.erf(device_x)), NUMPY.erf(x), rtol=1e-6)

@@ -65,6 +65,7 @@ def convolution(window: Window, groups: int) -> Case:
         columns = backend.im2col(x, window)
         return [
             y,
+            backend.conv2d(x, weight, None, window, groups, relu=True),
             backend.conv2d_backward_input(y, weight, x.shape, window, groups),
             backend.conv2d_backward_weight(y, x, weight.shape, window, groups),
             columns,
@@ -94,8 +95,13 @@ def normalization(backend: Backend, dtype: np.dtype[Any]) -> Results:
     x, grad_y = numbers(backend, dtype, *IMAGES), numbers(backend, dtype, *IMAGES, seed=1)
     weight, bias = numbers(backend, dtype, 4, seed=2), numbers(backend, dtype, 4, seed=3)
     y, mean, inv_std = backend.batch_norm(x, weight, bias, 1e-5)
-    inference = backend.batch_norm_inference(x, None, None, mean, inv_std)
-    return [y, mean, inv_std, *backend.batch_norm_backward(grad_y, x, weight, mean, inv_std), inference]
+    inference = backend.batch_norm_inference(x, None, None, mean, inv_std, grad_y)
+    rectified, *_ = backend.batch_norm(x, weight, bias, 1e-5, relu=True)
+    gradients = [
+        *backend.batch_norm_backward(grad_y, x, weight, mean, inv_std),
+        *backend.batch_norm_backward(grad_y, x, weight, mean, inv_std, rectified),
+    ]
+    return [y, mean, inv_std, inference, rectified, *gradients]
 
 
 def cross_entropy(shape: tuple[int, ...]) -> Case:
@@ -117,8 +123,13 @@ def elementwise(backend: Backend, dtype: np.dtype[Any]) -> Results:
     x, grad_y = numbers(backend, dtype, *IMAGES), numbers(backend, dtype, *IMAGES, seed=1)
     y = backend.relu(x)
     dropped, mask = backend.dropout(x, 0.4, Stream(3, "dropout"))
-    gradients = [backend.relu_backward(grad_y, y), backend.dropout_backward(grad_y, mask, 0.4)]
-    return [y, dropped, mask, *gradients, backend.erf(x)]
+    biased = backend.bias_relu(x, numbers(backend, dtype, IMAGES[1], seed=2))
+    gradients = [
+        backend.relu_backward(grad_y, y),
+        *backend.bias_relu_backward(grad_y, biased),
+        backend.dropout_backward(grad_y, mask, 0.4),
+    ]
+    return [y, dropped, mask, biased, *gradients, backend.erf(x)]
 
 
 def optimizers(backend: Backend, dtype: np.dtype[Any]) -> Results:

@@ -28,10 +28,10 @@ def forward_and_backward(shape: Any, dtype: Any) -> tuple[list[Any], list[Any]]:
     weight, bias = reals(shape[1], 2, dtype), reals(shape[1], 3, dtype)
     y, mean, inv_std = on_device(backend, backend.batch_norm, x, weight, bias, 1e-5)
     grads = on_device(backend, backend.batch_norm_backward, grad_y, x, weight, mean, inv_std)
-    inference = on_device(backend, backend.batch_norm_inference, x, weight, None, mean, inv_std)
+    inference = on_device(backend, backend.batch_norm_inference, x, weight, None, mean, inv_std, grad_y, relu=True)
     wanted_y, wanted_mean, wanted_inv_std = NUMPY.batch_norm(x, weight, bias, 1e-5)
     wanted_grads = NUMPY.batch_norm_backward(grad_y, x, weight, wanted_mean, wanted_inv_std)
-    wanted_inference = NUMPY.batch_norm_inference(x, weight, None, wanted_mean, wanted_inv_std)
+    wanted_inference = NUMPY.batch_norm_inference(x, weight, None, wanted_mean, wanted_inv_std, grad_y, relu=True)
     return (
         [y, mean, inv_std, *grads, inference],
         [wanted_y, wanted_mean, wanted_inv_std, *wanted_grads, wanted_inference],
@@ -51,6 +51,23 @@ def test_any_launch_gives_the_results_of_numpy(shape: Any, geometry: tuple[int, 
             assert result.dtype == dtype
             # Sums over a channel round in proportion to its largest partial sum, not to what is left of it.
             assert_allclose(result, reference, rtol=tolerance, atol=tolerance * max(1, np.abs(reference).max()))
+
+
+@pytest.mark.parametrize("geometry", [(256, 10**6), *GEOMETRIES], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_any_launch_gives_the_bits_of_residual_and_relu_by_themselves(shape: Any, geometry: tuple[int, int]) -> None:
+    for dtype in ("float64", "float32"):
+        x, grad_y, residual = (backend.asarray(reals(shape, seed, dtype)) for seed in range(3))
+        weight = backend.asarray(reals(shape[1], 3, dtype))
+        with backend.library.geometry(*geometry):
+            plain, mean, inv_std = backend.batch_norm(x, weight, None, 1e-5)
+            added, *_ = backend.batch_norm(x, weight, None, 1e-5, residual, relu=True)
+            y, *_ = backend.batch_norm(x, weight, None, 1e-5, relu=True)
+            got = backend.batch_norm_backward(grad_y, x, weight, mean, inv_std, y)
+            wanted = backend.batch_norm_backward(backend.relu_backward(grad_y, y), x, weight, mean, inv_std)
+            pairs = [(added, backend.relu(plain + residual)), (y, backend.relu(plain)), *zip(got, wanted, strict=True)]
+        for result, reference in pairs:
+            assert_same_bits(backend.to_numpy(result), backend.to_numpy(reference))
 
 
 @pytest.mark.parametrize("shape", [(200, 2, 40, 50), (150_000, 2), (7, 3)], ids=str)
