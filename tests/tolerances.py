@@ -39,3 +39,8 @@ LOCKSTEP_GRADIENT_FLOAT32 = 1e-4
 
 # The same 50 training steps in float32 on both backends: sums round differently, and each step carries it on.
 LOSS_OF_BOTH_BACKENDS = 1e-4
+
+# Winograd's transforms add numbers that are up to a hundred times larger than what is left, relative to the largest
+# result: two to three digits more than a direct sum loses.
+WINOGRAD_FLOAT64 = 1e-11
+WINOGRAD_FLOAT32 = 3e-5

@@ -23,6 +23,7 @@ from threadpoolctl import ThreadpoolController
 from gpunet.errors import BackendError
 
 T = TypeVar("T")
+Piece = TypeVar("Piece")
 THREADS_VARIABLE = "GPUNET_NUM_THREADS"
 PIECE_BYTES = 1 << 20  # about one core's L2 cache: several passes over a piece read memory once
 
@@ -102,7 +103,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def run(job: Callable[[slice], T], pieces: Sequence[slice]) -> list[T]:
+def run(job: Callable[[Piece], T], pieces: Sequence[Piece]) -> list[T]:
     """``job(piece)`` for each piece, on all cores; the results in the order of the pieces."""
     workers = min(thread_count(), len(pieces))
     with single_threaded_blas():

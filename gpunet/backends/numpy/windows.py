@@ -35,6 +35,22 @@ def pad(x: Floats, window: Window, out_size: Pair, fill: float = 0.0) -> Floats:
     return framed
 
 
+def fill(framed: Floats, source: Floats, first_row: int, first_col: int) -> None:
+    """Copy into ``framed`` the part of ``source`` (N, H, W, C) from that row and column on; zeros outside of it."""
+    rows, cols = framed.shape[1:3]
+    top, left = min(max(0, -first_row), rows), min(max(0, -first_col), cols)
+    bottom = max(top, min(rows, source.shape[1] - first_row))
+    right = max(left, min(cols, source.shape[2] - first_col))
+    framed[:, :top] = 0
+    framed[:, bottom:] = 0
+    framed[:, top:bottom, :left] = 0
+    framed[:, top:bottom, right:] = 0
+    if bottom > top and right > left:
+        framed[:, top:bottom, left:right] = source[
+            :, first_row + top : first_row + bottom, first_col + left : first_col + right
+        ]
+
+
 def crop(framed: Floats, window: Window, x_shape: tuple[int, ...]) -> Floats:
     """Undo `pad`: the image inside the frame, with zeros where no window reached."""
     height, width = x_shape[2:]
@@ -67,3 +83,13 @@ def element_views(framed: Floats, window: Window, out_size: Pair) -> Iterator[tu
             bottom = top + (out_size[0] - 1) * window.stride[0] + 1
             right = left + (out_size[1] - 1) * window.stride[1] + 1
             yield i, j, framed[:, :, top : bottom : window.stride[0], left : right : window.stride[1]]
+
+
+def elements_channels_last(framed: Floats, window: Window, out_size: Pair) -> Iterator[tuple[Pair, Floats]]:
+    """For each place (i, j) in the window, (N, H, W, C) images seen through it: ((i, j), view), writable."""
+    for i in range(window.kernel[0]):
+        for j in range(window.kernel[1]):
+            top, left = i * window.dilation[0], j * window.dilation[1]
+            bottom = top + (out_size[0] - 1) * window.stride[0] + 1
+            right = left + (out_size[1] - 1) * window.stride[1] + 1
+            yield (i, j), framed[:, top : bottom : window.stride[0], left : right : window.stride[1]]

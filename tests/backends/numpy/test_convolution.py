@@ -18,7 +18,7 @@ from references import (
 from window_cases import CONVOLUTIONS, DTYPES, Convolution, integers, layouts
 
 from gpunet.backends import Backend
-from gpunet.backends.numpy import convolution
+from gpunet.backends.numpy import columns as column_products
 from gpunet.geometry import Window
 
 # A few of each algorithm: columns, groups, depthwise, one element a window.
@@ -102,7 +102,7 @@ def test_the_size_of_the_column_blocks_does_not_matter(
     case = Convolution((7, *case.x_shape[1:]), case.filters, case.window, case.groups)
     inputs = arrays(case)
     wanted = everything(backend, case, *inputs)
-    monkeypatch.setattr(convolution, "COLUMN_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(column_products, "BLOCK_BYTES", block_bytes)
     for got, reference in zip(everything(backend, case, *inputs), wanted, strict=True):
         assert_array_equal(got, reference)
 

@@ -13,7 +13,8 @@ from numpy.testing import assert_array_equal
 from window_cases import integers, read_only
 
 from gpunet.backends import Backend
-from gpunet.backends.numpy import convolution, parallel
+from gpunet.backends.numpy import columns as column_products
+from gpunet.backends.numpy import parallel
 from gpunet.geometry import Window
 from gpunet.random import Stream
 
@@ -147,7 +148,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(
 ) -> None:
     """Small pieces give every thread something to do."""
     monkeypatch.setattr(parallel, "PIECE_BYTES", piece_bytes)
-    monkeypatch.setattr(convolution, "COLUMN_BLOCK_BYTES", piece_bytes)
+    monkeypatch.setattr(column_products, "BLOCK_BYTES", piece_bytes)
     found = []
     for threads in (1, 2, 5):
         with monkeypatch.context() as patch, ThreadPoolExecutor(threads) as pool:
