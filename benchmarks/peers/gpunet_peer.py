@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-
 import gpunet as gn
 from benchmarks.peers import architectures as a
 from benchmarks.peers.contender import LEARNING_RATE, MOMENTUM, Contender, Task, batch
-from gpunet.layers.module import Module
 
 
 def plain(net: a.Net) -> gn.Sequential:
@@ -52,9 +49,6 @@ class GpunetContender(Contender):
         self.net = build(self.task.net).to(self.backend)
         self.optimizer = gn.SGD(self.net.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
         self.loss = gn.CrossEntropyLoss()
-        # As in all others, nobody asks for the gradient of the images.
-        without_images = "inputs" in inspect.signature(Module.backward).parameters
-        self.backward_options = {"inputs": False} if without_images else {}
 
     def parameters(self) -> int:
         return sum(parameter.value.size for parameter in self.net.parameters())
@@ -62,7 +56,7 @@ class GpunetContender(Contender):
     def step(self) -> float:
         self.optimizer.zero_grad()
         value, grad = self.loss(self.net.forward(self.images, training=True), self.labels)
-        self.net.backward(grad, **self.backward_options)
+        self.net.backward(grad, inputs=False)
         self.optimizer.step()
         return float(value)
 
