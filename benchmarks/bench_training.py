@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import results, timing
 from benchmarks.contenders import ENTRANTS, FAMILIES, Field, available
 from benchmarks.machine import command_line, in_words, run_record
+from benchmarks.options import positive
 from benchmarks.peers.architectures import NETS, Net, parameters
 from benchmarks.training_tables import markdown, plot
 from benchmarks.workers import Worker, WorkerError
@@ -32,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument("--nets", nargs="+", choices=list(NETS), default=["lenet", "vgg", "resnet20"],
                         help="default: lenet vgg resnet20; resnet18 takes minutes on a CPU")  # fmt: skip
-    parser.add_argument("--batch-sizes", nargs="+", type=_positive, default=[64], metavar="N", help="default: 64")
-    parser.add_argument("--threads", nargs="+", type=_positive, default=[min(2, os.cpu_count() or 1)], metavar="N",
+    parser.add_argument("--batch-sizes", nargs="+", type=positive, default=[64], metavar="N", help="default: 64")
+    parser.add_argument("--threads", nargs="+", type=positive, default=[min(2, os.cpu_count() or 1)], metavar="N",
                         help="processors of each contender; with fewer than there are, it is pinned "
                         "(default: 2)")  # fmt: skip
     parser.add_argument("--contenders", nargs="+", choices=list(ENTRANTS), default=list(ENTRANTS), metavar="NAME",
@@ -41,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", action="append", type=_family_and_path, default=[], metavar="FAMILY=PATH",
                         help=f"the interpreter of one family ({', '.join(FAMILIES)}); "
                         "default: .venv-peers/FAMILY, else this one")  # fmt: skip
-    parser.add_argument("--rounds", type=_positive, default=9, help="samples of each contender (default: %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=9, help="samples of each contender (default: %(default)s)")
     parser.add_argument("--quiet-samples", type=int, default=5,
                         help="go on, up to three times as long, until each has so many undisturbed samples "
                         "(default: %(default)s)")  # fmt: skip
@@ -92,8 +93,10 @@ def run(options: argparse.Namespace, command: list[str]) -> int:
                 rows = compare(net, batch_size, threads, field, options, record["contenders"])
                 record["rows"] += rows
                 print(f"\n{markdown({**record, 'rows': rows}, notes=False)}\n", flush=True)
-    results.write(record, options.output or results.default_path(NAME), markdown(record), plot)
-    return 0 if any("summary" in row for row in record["rows"]) else 1
+    measured = any("summary" in row for row in record["rows"])
+    path = options.output or results.default_path(NAME)
+    results.write(record, path, markdown(record), plot if measured else None)
+    return 0 if measured else 1
 
 
 def compare(
@@ -196,13 +199,6 @@ def _add_samples(row: dict[str, Any], samples: list[timing.Sample]) -> None:
     row["summary"] = timing.summary(samples)
     row["images_per_second"] = row["batch_size"] / timing.best_median(row["summary"])
     row["samples"] = [sample.as_json() for sample in samples]
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"wanted a whole number above 0, got {text!r}")
-    return value
 
 
 def _family_and_path(text: str) -> tuple[str, Path]:

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,24 +30,26 @@ sys.path.append(root)
 importlib.import_module(module).main()
 """
 
-# The user's settings for these would change what is compared, or only one side of it.
-_NOT_INHERITED = (
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_L2_SIZE",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "LD_PRELOAD",
-)
+# These would change the BLAS of one side of a comparison only ...
+_NOT_INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+# ... and these would lead another environment to this one's packages.
+_OF_THIS_ENVIRONMENT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 
 class WorkerError(Exception):
     """A process did not do what it was asked to; the message is its own last words."""
 
 
-def environment(threads: int, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables of a process that may use so many threads, whatever library it uses."""
-    kept = {name: value for name, value in inherited.items() if name not in _NOT_INHERITED}
+def environment(threads: int, python: Path | str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of a process that may use so many threads, whatever library it uses.
+
+    Args:
+        threads: how many.
+        python: the interpreter that will run.
+        inherited: the variables of this process.
+    """
+    dropped = _NOT_INHERITED if str(python) == sys.executable else _NOT_INHERITED + _OF_THIS_ENVIRONMENT
+    kept = {name: value for name, value in inherited.items() if name not in dropped}
     names = "OMP OPENBLAS MKL BLIS VECLIB_MAXIMUM NUMEXPR GPUNET".split()
     number = {f"{name}_NUM_THREADS": str(threads) for name in names}
     tensorflow = {
@@ -79,7 +82,7 @@ class Worker:
             stderr=self._said,
             text=True,
             encoding="utf-8",
-            env=environment(threads),
+            env=environment(threads, python),
         )
 
     def __enter__(self) -> Self:
@@ -139,7 +142,10 @@ def can_import(python: Path | str, modules: Sequence[str], root: Path = FOLDER.p
     program += "sys.exit(not all(u.find_spec(name) for name in sys.argv[2:]))"
     try:
         done = subprocess.run(
-            [str(python), "-c", program, str(root), *modules], capture_output=True, check=False, env=environment(1)
+            [str(python), "-c", program, str(root), *modules],
+            capture_output=True,
+            check=False,
+            env=environment(1, python),
         )
     except OSError:
         return False

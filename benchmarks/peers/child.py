@@ -36,11 +36,6 @@ class Child:
     def __init__(self) -> None:
         self.contender: Contender | None = None
 
-    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Do what a command says."""
-        name = command.pop("do").replace(" ", "_")
-        return getattr(self, f"do_{name}")(**command)
-
     def do_open(self, module: str, net: str, batch_size: int, variant: str, threads: int) -> dict[str, Any]:
         """Import the framework and make the batch."""
         timing.pin(threads)
@@ -85,16 +80,21 @@ class Child:
         }
 
 
-def main() -> None:
-    """Serve until told to quit, or until whoever asks is gone."""
+def serve(child: Any) -> None:
+    """Answer by the methods of ``child``, ``do_NAME``, until told to quit or until whoever asks is gone."""
     answers = _own_standard_output()
-    child = Child()
     for line in sys.stdin:
         command = json.loads(line)
-        if command["do"] == "quit":
+        name = command.pop("do").replace(" ", "_")
+        if name == "quit":
             break
-        answers.write(json.dumps(child.answer(command)) + "\n")
+        answers.write(json.dumps(getattr(child, f"do_{name}")(**command)) + "\n")
         answers.flush()
+
+
+def main() -> None:
+    """Serve commands."""
+    serve(Child())
 
 
 def _own_standard_output() -> TextIO:
