@@ -22,7 +22,9 @@ from gpunet.backends.numpy.layout import channels_last, is_channels_last
 from gpunet.backends.numpy.windows import Floats, elements_channels_last, fill, padded_size
 from gpunet.geometry import Pair, Window
 
-BLOCK_BYTES = parallel.PIECE_BYTES
+# More would leave the cache; with less, threads would spend their time on waking each other, since each call into NumPy
+# hands the interpreter over.
+BLOCK_BYTES = 4 << 20
 WEIGHT_GRADIENT_PARTS = 8  # partial sums of a batch: enough to share out, few enough to keep
 
 
@@ -121,7 +123,8 @@ def input_gradient(grad_y: Floats, weight: Floats, x_shape: tuple[int, ...], win
         fill(part, framed, top, left)
 
     per_image = out_size[0] * out_size[1] * problem.row_length * grad_x.itemsize
-    parallel.run(job, parallel.pieces(x_shape[0], BLOCK_BYTES // max(1, per_image)))
+    size = min(BLOCK_BYTES // max(1, per_image), -(-x_shape[0] // parallel.SHARES))
+    parallel.run(job, parallel.pieces(x_shape[0], size))
     return grad_x
 
 
@@ -167,9 +170,8 @@ class _Problem:
         row_bytes = max(1, cols * self.row_length * self.dtype.itemsize)
         if rows * row_bytes <= BLOCK_BYTES:
             whole = slice(0, rows)
-            return [
-                Block(part, whole) for part in parallel.pieces(self.images, BLOCK_BYTES // max(1, rows * row_bytes))
-            ]
+            size = min(BLOCK_BYTES // max(1, rows * row_bytes), -(-self.images // parallel.SHARES))
+            return [Block(part, whole) for part in parallel.pieces(self.images, size)]
         parts = parallel.pieces(rows, BLOCK_BYTES // row_bytes)
         return [Block(slice(image, image + 1), part) for image in range(self.images) for part in parts]
 

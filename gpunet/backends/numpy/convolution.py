@@ -16,7 +16,7 @@ from gpunet.backends.numpy import columns, depthwise, winograd
 from gpunet.backends.numpy.windows import Floats, crop, element_views, pad, padded_size, window_view
 from gpunet.geometry import Pair, Window
 
-WINOGRAD_CHANNELS = 32  # below, transforming the tiles costs more than it saves
+WINOGRAD_CHANNELS = 16  # below, transforming the tiles costs more than it saves
 
 
 def conv2d(

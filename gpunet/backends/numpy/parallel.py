@@ -25,6 +25,7 @@ from gpunet.errors import BackendError
 T = TypeVar("T")
 Piece = TypeVar("Piece")
 THREADS_VARIABLE = "GPUNET_NUM_THREADS"
+SHARES = 4  # a batch is cut into at least so many pieces, however small, so that there is something to share out
 PIECE_BYTES = 1 << 20  # about one core's L2 cache: several passes over a piece read memory once
 
 

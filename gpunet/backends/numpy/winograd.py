@@ -25,13 +25,15 @@ from numpy.lib.stride_tricks import as_strided
 
 from gpunet.backends.numpy import memory, parallel
 from gpunet.backends.numpy.layout import channels_last
-from gpunet.backends.numpy.windows import Floats, fill
+from gpunet.backends.numpy.windows import Floats, copy_pixels, fill
 from gpunet.geometry import Pair, Window
 
 TILE = 4  # rows and columns of the output that a tile makes
 SPAN = 6  # rows and columns of the input that it needs
-TILES_AT_ONCE = 64  # in a block; more would leave the cache
-SUMMED_TILES = 128  # in a block of the weight's gradient, which adds a matrix for each block
+# Tiles times channels in a block. More would leave the cache; with fewer, threads would spend their time on waking each
+# other, since each call into NumPy hands the interpreter over.
+BLOCK_COLUMNS = 8192
+MINIMUM_TILES = 64  # in a block, for the products' sake
 PARTIAL_SUM_BYTES = 32 << 20  # of the weight's gradient, all together
 
 _B = np.array(
@@ -122,7 +124,7 @@ def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, re
             np.maximum(outputs, 0, out=outputs)
         _put_tiles(outputs, y, block, grid)
 
-    parallel.run(job, _blocks(images, grid, TILES_AT_ONCE))
+    parallel.run(job, _blocks(images, grid, max(channels, filters)))
     return y
 
 
@@ -132,7 +134,7 @@ def weight_gradient(grad_y: Floats, x: Floats, window: Window) -> Floats:
     dtype = np.result_type(grad_y, x)
     matrices = _matrices(dtype)
     grid = _grid(grad_y.shape[2:])
-    blocks = _blocks(images, grid, SUMMED_TILES)
+    blocks = _blocks(images, grid, max(channels, filters))
 
     def job(share: slice) -> Floats:
         total = np.zeros((36, channels, filters), dtype)
@@ -170,11 +172,13 @@ def _grid(out_size: tuple[int, ...]) -> Pair:
     return -(-out_size[0] // TILE), -(-out_size[1] // TILE)
 
 
-def _blocks(images: int, grid: Pair, tiles: int) -> list[_Block]:
-    """The tiles of all images in blocks of about ``tiles``: of several whole images, or of some rows of one."""
+def _blocks(images: int, grid: Pair, channels: int) -> list[_Block]:
+    """The tiles of all images in blocks that fit the cache: of several whole images, or of some rows of one."""
+    tiles = max(MINIMUM_TILES, BLOCK_COLUMNS // channels)
     if grid[0] * grid[1] <= tiles:
         whole = slice(0, grid[0])
-        return [_Block(part, whole) for part in parallel.pieces(images, tiles // (grid[0] * grid[1]))]
+        size = min(tiles // (grid[0] * grid[1]), -(-images // parallel.SHARES))
+        return [_Block(part, whole) for part in parallel.pieces(images, size)]
     rows = parallel.pieces(grid[0], max(1, tiles // grid[1]))
     return [_Block(slice(image, image + 1), part) for image in range(images) for part in rows]
 
@@ -192,7 +196,7 @@ def _input_tiles(x: Floats, block: _Block, window: Window, grid: Pair, dtype: An
     tiles = memory.workspace("winograd tiles", (SPAN, SPAN, images, rows, cols, channels), dtype)
     n, row, col, channel = framed.strides
     view = as_strided(framed, tiles.shape, (row, col, n, TILE * row, TILE * col, channel))
-    np.copyto(tiles, view)
+    copy_pixels(tiles, view)
     return tiles.reshape(SPAN * SPAN, -1)
 
 
@@ -203,7 +207,7 @@ def _put_tiles(outputs: Floats, y: Floats, block: _Block, grid: Pair) -> None:
     rows, cols = block.rows.stop - block.rows.start, grid[1]
     tiles = outputs.reshape(TILE, TILE, images, rows, cols, filters)
     if (height, width) == (rows * TILE, cols * TILE):
-        _tiled(target)[...] = tiles
+        copy_pixels(_tiled(target), tiles)
         return
     whole = memory.workspace("winograd whole tiles", (images, rows * TILE, cols * TILE, filters), outputs.dtype)
     _tiled(whole)[...] = tiles
@@ -220,7 +224,7 @@ def _output_tiles(grad_y: Floats, block: _Block, grid: Pair, dtype: Any) -> Floa
         fill(whole, source, 0, 0)
         source = whole
     tiles = memory.workspace("winograd gradients", (TILE, TILE, images, rows, cols, filters), dtype)
-    np.copyto(tiles, _tiled(source))
+    copy_pixels(tiles, _tiled(source))
     return tiles.reshape(TILE * TILE, -1)
 
 
