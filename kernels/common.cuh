@@ -1,4 +1,4 @@
-// What every kernel file begins with: types, indices, windows, channels, reductions and the rectifier.
+// What every kernel file begins with: types, indices, wide accesses, windows, channels, reductions and the rectifier.
 //
 // kernel_library.py puts this text before the text of a kernel file and compiles both as one, once for each dtype:
 //   -DREAL=float|double          the type of the arrays
@@ -43,6 +43,20 @@ __device__ inline int divide_up(int dividend, int divisor) { return (dividend + 
 __device__ inline int minimum(int first, int second) { return first < second ? first : second; }
 
 __device__ inline int maximum(int first, int second) { return first > second ? first : second; }
+
+// ------------------------------------------------------------------------------------------------------ wide accesses
+
+// Neighbouring values that are loaded or stored at once: one by one, a warp would touch the same sectors several times.
+template <typename Value, int Count>
+struct alignas(Count * sizeof(Value)) Pack {
+  Value values[Count];
+};
+
+// Whether an array may be accessed by packs from its start on. New arrays may; a view may begin anywhere.
+template <typename Packed, typename Value>
+__device__ bool may_pack(const Value* array) {
+  return reinterpret_cast<unsigned long long>(array) % alignof(Packed) == 0;
+}
 
 // ------------------------------------------------------------------------------------------------------------ windows
 

@@ -15,12 +15,40 @@
 // than 256 elements. Ties go to the first in row-major order; 0.0 and -0.0 tie. A NaN beats every number, and the last
 // of several wins. Padding is never chosen, not even over -inf. A window must have one real element.
 
+typedef Pack<real, 2> Pair;
+
+// Whether each row of each window is a pair: windows of two columns side by side, from the first column of images of
+// even width on, all begin at even places.
+__device__ __forceinline__ bool rows_are_pairs(const Window& window, const real* images) {
+  return Window::size_is_constant && window.kernel_cols() == 2 && window.stride_cols() == 2 && window.left == 0 &&
+         window.width % 2 == 0 && may_pack<Pair>(images);
+}
+
+// One row of a window, which is loaded at once if it is a pair: lanes two columns apart would else fetch each sector
+// once for either column.
+struct WindowRow {
+  const real* pixels;  // of the whole row of the image
+  bool is_pair;
+  Pair pair;
+
+  __device__ WindowRow(const real* pixels, int first_col, bool is_pair) : pixels(pixels), is_pair(is_pair), pair() {
+    if (is_pair) pair = *reinterpret_cast<const Pair*>(pixels + first_col);
+  }
+
+  // Element c of the row, which stands in column `col` of the image.
+  __device__ real element(int c, int col) const {
+    if (!is_pair) return pixels[col];
+    return c == 0 ? pair.values[0] : pair.values[1];
+  }
+};
+
 // -------------------------------------------------------------------------------------------------------- max pooling
 
 template <typename Offset>
 __device__ void choose_largest(const real* __restrict__ x, real* __restrict__ y, Offset* __restrict__ offsets,
                                const Window& window, index_t planes) {
   const index_t size = planes * window.out_size();
+  const bool pairs = rows_are_pairs(window, x);
   for (index_t i = global_thread(); i < size; i += total_threads()) {
     index_t plane = i;
     const int first_col = window.first_col(pop_coordinate(plane, window.out_width));
@@ -32,11 +60,12 @@ __device__ void choose_largest(const real* __restrict__ x, real* __restrict__ y,
     for (int r = 0; r < window.kernel_rows(); ++r) {
       const int row = first_row + r * window.dilation_rows();
       if (!window.has_row(row)) continue;
+      const WindowRow elements(image + static_cast<index_t>(row) * window.width, first_col, pairs);
 #pragma unroll
       for (int c = 0; c < window.kernel_cols(); ++c) {
         const int col = first_col + c * window.dilation_cols();
         if (!window.has_col(col)) continue;
-        const real value = image[static_cast<index_t>(row) * window.width + col];
+        const real value = elements.element(c, col);
         if (chosen < 0 || value > largest || value != value) {
           largest = value;
           chosen = r * window.kernel_cols() + c;
@@ -181,6 +210,7 @@ __device__ __forceinline__ int counted_cols(const Window& window, int out_col, b
 extern "C" __global__ void avg_pool2d(const real* __restrict__ x, real* __restrict__ y, Window window,
                                       bool include_padding, index_t planes) {
   const index_t size = planes * window.out_size();
+  const bool pairs = rows_are_pairs(window, x);
   for (index_t i = global_thread(); i < size; i += total_threads()) {
     index_t plane = i;
     const int out_col = pop_coordinate(plane, window.out_width), out_row = pop_coordinate(plane, window.out_height);
@@ -191,10 +221,11 @@ extern "C" __global__ void avg_pool2d(const real* __restrict__ x, real* __restri
     for (int r = 0; r < window.kernel_rows(); ++r) {
       const int row = first_row + r * window.dilation_rows();
       if (!window.has_row(row)) continue;
+      const WindowRow elements(image + static_cast<index_t>(row) * window.width, first_col, pairs);
 #pragma unroll
       for (int c = 0; c < window.kernel_cols(); ++c) {
         const int col = first_col + c * window.dilation_cols();
-        if (window.has_col(col)) sum += accumulator(image[static_cast<index_t>(row) * window.width + col]);
+        if (window.has_col(col)) sum += accumulator(elements.element(c, col));
       }
     }
     const int count =
@@ -242,11 +273,6 @@ constexpr int FIRST_COL_WINDOW = TILE_KERNEL > COL_PHASE ? -((TILE_KERNEL - 1 - 
 constexpr int ROW_WINDOWS = (ROW_PHASE > 0 ? 1 : 0) - FIRST_ROW_WINDOW + 1;
 constexpr int COL_WINDOWS = (COL_PHASE > 0 ? 1 : 0) - FIRST_COL_WINDOW + 1;
 
-// One row of a tile, stored at once if that is a pair: two separate stores would touch twice as many sectors.
-struct alignas(2 * sizeof(real)) Pair {
-  real first, second;
-};
-
 // Compute each element of each tile: `Windows` loads the windows that reach into a tile, and gives what window (a, b)
 // sends to its element (r, c). Windows are added from the last to the first, which is row-major inside a window.
 template <typename Windows>
@@ -291,7 +317,7 @@ __device__ __forceinline__ void gather_tiles(Windows& windows, real* __restrict_
       if (row >= window.height) break;
       real* line = grad_x + plane * window.image_size() + static_cast<index_t>(row) * window.width;
       if (pairs) {
-        const Pair pair = {static_cast<real>(sums[0]), static_cast<real>(sums[TILE_STRIDE - 1])};
+        const Pair pair = {{static_cast<real>(sums[0]), static_cast<real>(sums[TILE_STRIDE - 1])}};
         reinterpret_cast<Pair*>(line)[tile_col] = pair;
       } else {
 #pragma unroll

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -95,6 +96,18 @@ def test_masks_are_those_of_numpy_bit_for_bit(size: int, probability: float) -> 
     wanted, wanted_mask = NUMPY.dropout(x, probability, stream)
     assert_same_bits(mask, wanted_mask)
     assert_same_bits(y, wanted)
+
+
+@pytest.mark.parametrize("start", range(5))
+def test_what_is_dropped_may_begin_anywhere_in_memory(start: int) -> None:
+    """Four elements are loaded at once only where hardware can."""
+    stream = Stream(7, "features.3", 2, 11)
+    for dtype, size in itertools.product(DTYPES, (3, 4, 1023, 1024)):
+        values = np.arange(1, start + size + 1, dtype=dtype)
+        y, mask = backend.dropout(backend.asarray(values)[start:], 0.5, stream)
+        wanted, wanted_mask = NUMPY.dropout(values[start:], 0.5, stream)
+        assert_same_bits(backend.to_numpy(mask), wanted_mask)
+        assert_same_bits(backend.to_numpy(y), wanted)
 
 
 def test_a_word_equal_to_the_threshold_is_kept() -> None:

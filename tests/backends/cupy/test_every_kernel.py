@@ -124,12 +124,13 @@ def elementwise(backend: Backend, dtype: np.dtype[Any]) -> Results:
     y = backend.relu(x)
     dropped, mask = backend.dropout(x, 0.4, Stream(3, "dropout"))
     biased = backend.bias_relu(x, numbers(backend, dtype, IMAGES[1], seed=2))
+    few, few_kept = backend.dropout(numbers(backend, dtype, 7), 0.4, Stream(3, "dropout"))  # the last four are not whole
     gradients = [
         backend.relu_backward(grad_y, y),
         *backend.bias_relu_backward(grad_y, biased),
         backend.dropout_backward(grad_y, mask, 0.4),
     ]
-    return [y, dropped, mask, biased, *gradients, backend.erf(x)]
+    return [y, dropped, mask, few, few_kept, biased, *gradients, backend.erf(x)]
 
 
 def optimizers(backend: Backend, dtype: np.dtype[Any]) -> Results:
@@ -162,6 +163,7 @@ CASES: dict[str, Case] = {
     **{f"convolution {name}": convolution(*settings) for name, settings in CONVOLUTIONS.items()},
     **{f"pooling {name}": pooling(window) for name, window in POOLINGS.items()},
     "pooling wide": pooling(WIDE, (1, 2, 20, 19)),
+    "pooling of pairs": pooling(POOLINGS["2x2/2"], (2, 3, 5, 8)),
     "normalization": normalization,
     "cross entropy": cross_entropy((37, 5)),
     "cross entropy of many classes": cross_entropy((5, 70)),

@@ -128,6 +128,18 @@ def test_views_give_what_their_copies_give(window: Window) -> None:
         assert_array_equal(got, NUMPY.max_pool2d_backward(grad_y, offsets, x.shape, window))
 
 
+@pytest.mark.parametrize("start", range(5))
+def test_arrays_may_begin_anywhere_in_memory(start: int) -> None:
+    """A pair of elements is loaded at once only where hardware can."""
+    shape, window = (2, 3, 6, 8), Window.create(2)
+    for dtype in DTYPES:
+        values = reals(start + np.prod(shape), 0, dtype)
+        x, device_x = values[start:].reshape(shape), backend.asarray(values)[start:].reshape(shape)
+        for result, wanted in zip(backend.max_pool2d(device_x, window), NUMPY.max_pool2d(x, window), strict=True):
+            assert_array_equal(backend.to_numpy(result), wanted)
+        assert_same_bits(backend.to_numpy(backend.avg_pool2d(device_x, window)), NUMPY.avg_pool2d(x, window))
+
+
 def test_a_batch_above_65535() -> None:
     x = integers((65_537, 1, 2, 3), 0, "float32")
     for window in (Window.create(2, 1), Window.create(2, 2), Window.create(3, 1, 1)):
