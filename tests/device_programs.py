@@ -25,7 +25,7 @@ from gpunet.emulator.checks import CHECKS
 
 DEVICE = Path(__file__).resolve().parents[1] / "gpunet" / "emulator" / "device"
 # As the runtime compiles kernels, as far as it matters here.
-KERNEL_FLAGS = ["-std=c++17", "-O2", "-fPIC", "-shared", "-pthread", "-w", "-fno-gnu-unique", "-ffp-contract=off",
+KERNEL_FLAGS = ["-O2", "-fPIC", "-shared", "-pthread", "-w", "-fno-gnu-unique", "-ffp-contract=off",
                 "-fno-strict-aliasing", "-fwrapv", f"-I{DEVICE}"]  # fmt: skip
 SCHEDULES = (0, 1, 7)
 CHECKED_LAUNCH = Path(__file__).with_name("checked_launch.py")
@@ -136,16 +136,18 @@ class Workshop:
         return self._libraries[flags]
 
     def compile(
-        self, source: str, file: str = "kernel.cu", check: str | None = None, instances: Mapping[str, str] | None = None
-    ) -> Kernels:
+        self, source: str, file: str = "kernel.cu", check: str | None = None,
+        instances: Mapping[str, str] | None = None, language: str = "c++17",
+    ) -> Kernels:  # fmt: skip
         """Compile a source whose kernels are extern "C"; ``instances`` names instances of its templates."""
-        done, kernels = self.try_to_compile(source, file, check, instances)
+        done, kernels = self.try_to_compile(source, file, check, instances, language)
         assert done.returncode == 0, done.stderr
         return kernels
 
     def try_to_compile(
-        self, source: str, file: str = "kernel.cu", check: str | None = None, instances: Mapping[str, str] | None = None
-    ) -> tuple[subprocess.CompletedProcess[str], Kernels]:
+        self, source: str, file: str = "kernel.cu", check: str | None = None,
+        instances: Mapping[str, str] | None = None, language: str = "c++17",
+    ) -> tuple[subprocess.CompletedProcess[str], Kernels]:  # fmt: skip
         source = source.lstrip("\n")
         pattern = r'extern "C" __global__\s+void\s+(?:__launch_bounds__\(\d+\)\s+)?(\w+)\s*\('
         found = {match[1]: source.count("\n", 0, match.start(1)) + 1 for match in re.finditer(pattern, source)}
@@ -161,8 +163,8 @@ class Workshop:
         path.with_suffix(".cpp").write_text(text, encoding="utf-8")
         own = CHECKS[check] if check else None
         library = self.library(own.library_flags if own else ())
-        words = [self.compiler, *KERNEL_FLAGS, *(own.compile_flags if own else ()), path.with_suffix(".cpp"),
-                 "-o", path, library, f"-Wl,-rpath,{library.parent}"]  # fmt: skip
+        words = [self.compiler, f"-std={language}", *KERNEL_FLAGS, *(own.compile_flags if own else ()),
+                 path.with_suffix(".cpp"), "-o", path, library, f"-Wl,-rpath,{library.parent}"]  # fmt: skip
         return run(words), Kernels(path, file, source, {**dict.fromkeys(functions, 1), **found})
 
     def check(

@@ -8,6 +8,7 @@ from pathlib import Path
 from gpunet.cli.parser import number_of_at_least
 from gpunet.emulator.checks import CHECKS
 from gpunet.emulator.launcher import Options, emulate
+from gpunet.emulator.sizes import number_of_bytes
 
 HELP = "run any CuPy program with no GPU, and check its kernels"
 EXAMPLE = "gpunet emulate -- python script.py"
@@ -26,17 +27,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blocks", choices=["all", "ends"], default="all",
                         help="of each launch run all blocks, or the first and the last only, to try the ends of arrays "
                         "that are too large to fill (default all)")  # fmt: skip
-    parser.add_argument("--memory", type=number_of_bytes, metavar="SIZE",
+    parser.add_argument("--memory", type=size, metavar="SIZE",
                         help="device memory, such as 512M (default: three quarters of the machine's)")  # fmt: skip
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program and its arguments")
 
 
-def number_of_bytes(text: str) -> int:
-    """An option's type: a number of bytes, or one of K, M, G, T behind a number (of 1024 each)."""
-    digits, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in set("KMGT") else (text, "")
-    if not digits.isdecimal() or int(digits) == 0:
-        raise argparse.ArgumentTypeError(f"wanted a size such as 512M or 8G, got {text!r}")
-    return int(digits) * 1024 ** ("KMGT".find(unit) + 1 if unit else 0)
+def size(text: str) -> int:
+    """An option's type: a number of bytes."""
+    try:
+        return number_of_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(arguments: argparse.Namespace) -> int:

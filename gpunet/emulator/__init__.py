@@ -8,6 +8,7 @@ is not changed: its process finds these libraries instead of AMD's.
     wheel         which CuPy there is, or how to get the right one
     compiler      which g++ there is
     build         the libraries, built once and kept in a cache
+    pruning       the cache, kept below a size
     elf, stubs    what CuPy needs and the runtime has not: entry points that fail by name
     command       which program the user's words mean
     startup/      a sitecustomize for the emulated program

@@ -72,6 +72,8 @@ def build_runtime(wheel: Wheel, compiler: Compiler, cache: Path, flags: Iterable
         runtime.kernels.mkdir(parents=True, exist_ok=True)
         if not folder.is_dir():
             _build_into(folder, wheel, compiler, flags)
+        for used in (folder, runtime.kernels):
+            os.utime(used)  # what was used last is pruned last
     except OSError as error:
         raise BackendError(
             f"{cache}: the emulator's cache cannot be written ({error}). Name another: GPUNET_EMULATOR_CACHE=FOLDER"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from gpunet.emulator.compiler import Compiler
 from gpunet.emulator.report import judge, read_report, summary
 from gpunet.errors import BackendError
 
-STARTUP = Path(__file__).parent / "startup"
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -54,25 +52,17 @@ def run_checked(
         except OSError as error:
             raise BackendError(f"{path}: the report cannot be written: {error.strerror}") from None
         prepared = check.environment(environment, compiler.path, runtime.libraries / DEVICE, path)
-        own = environment.get("PYTHONPATH")
-        prepared["PYTHONPATH"] = os.pathsep.join([str(STARTUP), own] if own else [str(STARTUP)])
         status = _run(check, command, prepared)
         found = read_report(path)
-        reasons = judge(found, check.name)
-        if status < 0:
-            reasons.append(
-                f"the command was ended by {signal.Signals(-status).name}, so not all of it was checked "
-                f"({len(found.findings)} findings until then)"
-            )
-            status = 128 - status
-        messages = [f"--check {check.name}: {reason}" for reason in reasons]
+        messages = [f"--check {check.name}: {reason}" for reason in judge(found, check.name, status)]
         if status != 0 and found.launches == 0:
             messages += _said_by_sanitizer(path)
         for left in _sanitizer_files(path):
             left.unlink()
-        for line in [*messages, *(summary(found, check.name) if found.findings or not messages else [])]:
+        ending = summary(found, check.name, status, kept) if found.findings or not messages else []
+        for line in [*messages, *ending]:
             print(f"gpunet emulate: {line}", file=sys.stderr)  # noqa: T201  (this is the command's own output)
-        return status or int(bool(messages or found.findings))
+        return 128 - status if status < 0 else status or int(bool(messages or found.findings))
 
 
 def _run(check: Check, command: Sequence[str], environment: Mapping[str, str]) -> int:

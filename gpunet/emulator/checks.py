@@ -170,7 +170,19 @@ _RACES = Check(
     compile_flags=(*_DEBUGGABLE, "-fsanitize=thread", "-DGPUNET_EMULATOR_RACES"),
     sanitizer="libtsan.so",
     listener=True,
-    options=("TSAN_OPTIONS", ("exitcode=0", "report_thread_leaks=0", "report_signal_unsafe=0", "history_size=3")),
+    options=(
+        "TSAN_OPTIONS",
+        (
+            "exitcode=0",  # the report decides; so a signal must not be made into an exit
+            "handle_segv=0",
+            "handle_sigbus=0",
+            "handle_sigfpe=0",
+            "handle_abort=0",
+            "report_thread_leaks=0",
+            "report_signal_unsafe=0",
+            "history_size=3",
+        ),
+    ),
     fixed_addresses=True,
 )
 

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpunet.emulator.build import DEVICE_HEADERS, PRELOADED, Runtime
+from gpunet.emulator.build import DEVICE_HEADERS, PRELOADED, Runtime, cache_folder
 from gpunet.emulator.compiler import Compiler
+from gpunet.emulator.pruning import lock_file
 from gpunet.errors import BackendError
 
 if TYPE_CHECKING:
     from gpunet.emulator.launcher import Options
+
+STARTUP = Path(__file__).parent / "startup"
 
 
 def emulated_environment(
@@ -34,7 +37,9 @@ def emulated_environment(
     own = environment.get("LD_PRELOAD")
     preloaded = str(runtime.libraries / PRELOADED)
     result["LD_PRELOAD"] = f"{preloaded}:{own}" if own else preloaded
+    result["PYTHONPATH"] = _prepended(STARTUP, environment.get("PYTHONPATH"))
     result["GPUNET_EMULATOR_KERNELS"] = str(runtime.kernels)
+    result["GPUNET_EMULATOR_LOCK"] = str(lock_file(cache_folder(environment)))
     result["GPUNET_EMULATOR_HEADERS"] = str(DEVICE_HEADERS)
     result["GPUNET_EMULATOR_LIBRARIES"] = str(runtime.libraries)
     result["GPUNET_EMULATOR_COMPILER"] = compiler.path

@@ -15,6 +15,7 @@ from gpunet.emulator.checks import CHECKS
 from gpunet.emulator.command import is_script, resolve_command
 from gpunet.emulator.compiler import find_compiler
 from gpunet.emulator.environment import emulated_environment, find_blas
+from gpunet.emulator.pruning import cache_limit, prune
 from gpunet.emulator.wheel import find_wheel
 from gpunet.errors import BackendError
 
@@ -76,7 +77,9 @@ def emulate(words: Sequence[str], options: Options) -> int:
     wheel = find_wheel()
     find_blas()
     compiler = find_compiler()
-    runtime = build_runtime(wheel, compiler, cache_folder(), check.library_flags if check else ())
+    cache, limit = cache_folder(), cache_limit()
+    runtime = build_runtime(wheel, compiler, cache, check.library_flags if check else ())
+    prune(cache, limit)
     environment = emulated_environment(os.environ, runtime, compiler, options)
     if check is not None:
         return run_checked(check, command, environment, runtime, compiler, options.report)

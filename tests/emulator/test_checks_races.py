@@ -106,7 +106,7 @@ def test_plain_addition_between_blocks(workshop: Workshop, kernels: Kernels) -> 
     assert finding["message"] == "data race between threads of two blocks"
     assert (finding["file"], finding["line"]) == ("races.cu", kernels.line_of("no atomicAdd"))
     assert finding["block"] == [1, 0, 0]
-    assert "of block [0, 0, 0]" in finding["details"]
+    assert "of block (0, 0, 0)" in finding["details"]
 
 
 def test_atomic_addition(workshop: Workshop, kernels: Kernels) -> None:

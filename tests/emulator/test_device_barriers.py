@@ -1,5 +1,7 @@
 """Barriers of a block: what they order and return, and what happens where they are misused."""
 
+import re
+
 import numpy as np
 import pytest
 from device_programs import SCHEDULES, Kernels, Workshop
@@ -57,6 +59,16 @@ extern "C" __global__ void diverges(int* y, int size) {
     __syncthreads();  // odd threads
   }
   y[threadIdx.x] = 1;
+}
+
+#define WAIT __syncthreads()
+template <class T> __device__ T waits_at_one_place(T value) { __syncthreads(); return value; }
+extern "C" __global__ void diverges_on_one_line(int* y, int how) {
+  if (how == 0) { if (threadIdx.x < 8) { __syncthreads(); } else { __syncthreads(); } }  // one line
+  if (how == 1) { if (threadIdx.x < 8) { WAIT; } else { WAIT; } }
+  if (how == 2) { if (threadIdx.x < 8) y[0] = __syncthreads_or(1); else y[0] = __syncthreads_or(0); }
+  if (how == 3) { __syncthreads(); __syncthreads(); WAIT; WAIT; for (int i = 0; i < 3; i++) { WAIT; } }
+  if (how == 4) y[threadIdx.x] = threadIdx.x < 8 ? waits_at_one_place(1) : waits_at_one_place(2);
 }
 
 extern "C" __global__ void skips_one(int* y, int size) {
@@ -144,7 +156,7 @@ def test_threads_that_have_exited_are_not_waited_for(kernels: Kernels, schedule:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_divergent_barrier(kernels: Kernels, schedule: int) -> None:
     y = np.zeros(64, np.int32)
-    with pytest.raises(RuntimeError, match=r"block \(\d,0,0\): divergent barrier") as caught:
+    with pytest.raises(RuntimeError, match=r"block \(\d, 0, 0\): divergent barrier") as caught:
         kernels.launch("diverges", 2, 64, y, 0, schedule=schedule)
     for mark in ("// even threads", "// odd threads"):
         assert f"line {kernels.line_of(mark)}" in str(caught.value)
@@ -152,6 +164,35 @@ def test_divergent_barrier(kernels: Kernels, schedule: int) -> None:
         kernels.launch("skips_one", 1, 64, y, 40, schedule=schedule)
     assert f"line {kernels.line_of('// some threads')}" in str(caught.value)
     kernels.launch("skips_one", 1, 64, y, 64, schedule=schedule)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("how", [0, 1, 2])
+def test_two_barriers_on_one_line_are_two(kernels: Kernels, how: int, schedule: int) -> None:
+    y = np.zeros(32, np.int32)
+    with pytest.raises(RuntimeError, match=r"divergent barrier: thread .* waits at line") as caught:
+        kernels.launch("diverges_on_one_line", 1, 32, y, how, schedule=schedule)
+    line = kernels.line_of("// one line") + how
+    columns = re.findall(rf"line {line}, column (\d+),", str(caught.value))
+    assert len(set(columns)) == 2
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("how", [3, 4])  # 4: called from two places, which wait at the same one
+def test_one_barrier_stays_one_however_it_is_reached(kernels: Kernels, how: int, schedule: int) -> None:
+    y = np.zeros(32, np.int32)
+    kernels.launch("diverges_on_one_line", 1, 32, y, how, schedule=schedule)
+    assert how == 3 or y.tolist() == [1] * 8 + [2] * 24
+
+
+def test_places_are_told_in_newer_languages_too(workshop: Workshop) -> None:
+    """From C++20 on the type behind the builtin is the library's."""
+    source = """#include <source_location>
+extern "C" __global__ void apart(int* y) { if (threadIdx.x) { __syncthreads(); } else { __syncthreads(); } *y = 1; }
+"""
+    kernels = workshop.compile(source, language="c++20")
+    with pytest.raises(RuntimeError, match=r"line 2, column \d+, and thread .* line 2, column \d+, of kernel.cu"):
+        kernels.launch("apart", 1, 32, np.zeros(1, np.int32))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -131,7 +131,7 @@ def test_a_failing_assertion_names_the_thread(kernels: Kernels, fibers: bool) ->
     x = np.arange(64, dtype=np.int32)
     kernels.launch("asserts", 4, 32, x, 64, fibers=fibers)
     x[37] = -1
-    with pytest.raises(RuntimeError, match=r"block \(0,0,0\): thread \(5,0,0\), line \d+ of .*launch.cu: "
+    with pytest.raises(RuntimeError, match=r"block \(0, 0, 0\): thread \(5, 0, 0\), line \d+ of .*launch.cu: "
                        r"assertion failed: x\[i\] >= 0") as caught:  # fmt: skip
         kernels.launch("asserts", 4, 32, x, 64, fibers=fibers)
     assert f"line {kernels.line_of('asserted here')} " in str(caught.value)
@@ -141,13 +141,13 @@ def test_a_failing_assertion_names_the_thread(kernels: Kernels, fibers: bool) ->
 def test_an_assertion_between_barriers_does_not_leave_the_others_waiting(kernels: Kernels) -> None:
     x = np.array([0, 0, -1, 0], np.int32)
     for schedule in SCHEDULES:
-        with pytest.raises(RuntimeError, match=r"thread \(2,0,0\).*assertion failed"):
+        with pytest.raises(RuntimeError, match=r"thread \(2, 0, 0\).*assertion failed"):
             kernels.launch("asserts_at_barrier", 2, 4, x, schedule=schedule)
     kernels.launch("asserts_at_barrier", 2, 2, x)
 
 
 def test_trap(kernels: Kernels) -> None:
-    with pytest.raises(RuntimeError, match=r"thread \(3,0,0\).*__trap"):
+    with pytest.raises(RuntimeError, match=r"thread \(3, 0, 0\).*__trap"):
         kernels.launch("traps", 2, 8, 3)
     kernels.launch("traps", 2, 8, 9)
 

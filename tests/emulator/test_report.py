@@ -51,6 +51,35 @@ def test_many_findings_are_counted(tmp_path: Path) -> None:
     assert len(lines) == 22
 
 
+def test_a_program_that_failed_by_itself(tmp_path: Path) -> None:
+    """That no kernel ran is then a consequence, and whether it uses CuPy no question."""
+    assert judge(report(tmp_path), "bounds", 3) == [
+        "the command failed (exit status 3) before any kernel ran, so nothing was checked"
+    ]
+    assert judge(report(tmp_path), "races", -11) == [
+        "the command was ended by SIGSEGV before any kernel ran, so nothing was checked"
+    ]
+    found = report(tmp_path, launches(5), FINDING)
+    assert judge(found, "bounds", 3) == []
+    assert judge(found, "bounds", -15) == [
+        "the command was ended by SIGTERM, so not all of it was checked (1 finding until then)"
+    ]
+    assert summary(report(tmp_path, launches(1)), "bounds", 3) == [
+        "--check bounds: nothing found in 1 kernel launch; the command itself failed (exit status 3)"
+    ]
+
+
+def test_a_trace_says_what_was_written(tmp_path: Path) -> None:
+    found = report(tmp_path, launches(1), {"event": "trace"}, {"event": "trace"}, launches(1))
+    kept = Path("traffic.jsonl")
+    assert summary(found, "trace", kept=kept) == [
+        "--check trace: sectors counted in 2 of 2 kernel launches; one line of JSON for each of them in traffic.jsonl"
+    ]
+    assert summary(found, "trace") == [
+        "--check trace: sectors counted in 2 of 2 kernel launches; to keep the counts give --report FILE"
+    ]
+
+
 @pytest.mark.parametrize("events", [[], [{"event": "other"}]])
 def test_no_launch_is_no_pass(tmp_path: Path, events: list[object]) -> None:
     (reason,) = judge(report(tmp_path, *events), "bounds")

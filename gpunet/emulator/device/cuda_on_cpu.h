@@ -26,5 +26,5 @@
 #define assert(condition) ((void)0)
 #else
 #define assert(condition) \
-  ((condition) ? (void)0 : ::gpunet_emulator::trap("assertion failed: " #condition, __FILE__, __LINE__))
+  ((condition) ? (void)0 : ::gpunet_emulator::fail_here("assertion failed: " #condition))
 #endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 // System V x86-64; MXCSR and the x87 control word are never changed by a kernel.
 asm(R"(
@@ -37,15 +36,14 @@ namespace gpunet_emulator {
 
 void Fiber::prepare(void (*entry)()) {
   if (stack_ == nullptr) {
-    const size_t guard = (size_t)sysconf(_SC_PAGESIZE);
-    void* memory = mmap(nullptr, kStackBytes + guard, PROT_READ | PROT_WRITE,
+    void* memory = mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (memory == MAP_FAILED) {
       fprintf(stderr, "gpunet emulate: no memory for the stack of a CUDA thread (%zu bytes)\n", kStackBytes);
       abort();
     }
-    mprotect(memory, guard, PROT_NONE);
-    stack_ = (char*)memory + guard;
+    mprotect(memory, kGuardBytes, PROT_NONE);
+    stack_ = (char*)memory + kGuardBytes;
   }
   if (bounds_are_checked()) __asan_unpoison_memory_region(stack_, kStackBytes);
   uint64_t* top = (uint64_t*)(stack_ + kStackBytes);
@@ -61,6 +59,10 @@ void Fiber::introduce(const char* name) {
   forget_accesses(stack_, kStackBytes);
   race_fiber_ = __tsan_create_fiber(0);
   __tsan_set_fiber_name(race_fiber_, name);
+}
+
+bool Fiber::guards(const void* address) const {
+  return stack_ != nullptr && address < stack_ && (const char*)address >= stack_ - kGuardBytes;
 }
 
 void* Fiber::take_race_fiber() {

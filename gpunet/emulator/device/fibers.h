@@ -14,6 +14,8 @@ namespace gpunet_emulator {
 
 // Of each CUDA thread; local arrays of a kernel live here. Pages that are not touched cost nothing.
 constexpr size_t kStackBytes = 256 * 1024;
+// Below each stack, where nothing may be touched: more than one page, which a large local array would step over.
+constexpr size_t kGuardBytes = 64 * 1024;
 
 class __attribute__((visibility("hidden"))) Fiber {
  public:
@@ -30,9 +32,11 @@ class __attribute__((visibility("hidden"))) Fiber {
   void introduce(const char* name);
   // What the sanitizer knows the thread by, when the block has ended; null without such a sanitizer.
   void* take_race_fiber();
+  // Whether the address lies just below the stack, where a stack that has been used up is met.
+  bool guards(const void* address) const;
 
  private:
-  char* stack_ = nullptr;  // lowest usable address; an inaccessible page stands below
+  char* stack_ = nullptr;  // lowest usable address; the guard stands below
   void* pointer_ = nullptr;
   void* race_fiber_ = nullptr;
   void* race_caller_ = nullptr;

@@ -19,7 +19,7 @@ std::set<std::string> reported;
 constexpr size_t kMostKept = 256;  // between two launches; the rest says nothing new
 
 std::string coordinates(uint3 place) {
-  return "[" + std::to_string(place.x) + ", " + std::to_string(place.y) + ", " + std::to_string(place.z) + "]";
+  return std::to_string(place.x) + ", " + std::to_string(place.y) + ", " + std::to_string(place.z);
 }
 
 // The compiler writes a source's folder in front of a name that #line gave without one.
@@ -32,7 +32,7 @@ std::string described(const Access& access, const SourceLine& line) {
   std::string text = access.what;
   if (line.line > 0) text += " at " + name_of(line.file) + ":" + std::to_string(line.line);
   if (access.has_place)
-    text += " by thread " + coordinates(access.thread) + " of block " + coordinates(access.block);
+    text += " by thread (" + coordinates(access.thread) + ") of block (" + coordinates(access.block) + ")";
   return text;
 }
 
@@ -56,8 +56,8 @@ void report(const Finding& finding) {
                      ", \"kernel\": " + json_text(finding.kernel) + ", \"file\": " + json_text(file) +
                      ", \"line\": " + std::to_string(line);
   const bool placed = !finding.accesses.empty() && finding.accesses[0].has_place;
-  json += ", \"block\": " + (placed ? coordinates(finding.accesses[0].block) : "null");
-  json += ", \"thread\": " + (placed ? coordinates(finding.accesses[0].thread) : "null");
+  json += ", \"block\": " + (placed ? "[" + coordinates(finding.accesses[0].block) + "]" : "null");
+  json += ", \"thread\": " + (placed ? "[" + coordinates(finding.accesses[0].thread) + "]" : "null");
   json += ", \"message\": " + json_text(finding.message) + ", \"details\": " + json_text(details) + "}";
   write_to_report(json);
   fprintf(stderr, "gpunet emulate --check %s: %s:%d: kernel %s: %s%s%s\n", finding.check, file.c_str(), line,

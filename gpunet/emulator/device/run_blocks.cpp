@@ -9,6 +9,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "fatal_signals.h"
 #include "findings.h"
 #include "observation.h"
 #include "run_blocks.h"
@@ -98,6 +99,7 @@ void work(void* argument) {
   const Launch& launch = *task.launch;
   Scheduler& scheduler = Scheduler::of_this_os_thread();
   scheduler.begin_launch(launch, *task.code);
+  const RunsKernels runs_kernels;
   if (prepare_shared_memory(launch.shared_bytes, task.code->address) == nullptr) {
     char text[160];
     snprintf(text, sizeof(text), "%zu bytes of shared memory are more than a block can have", launch.shared_bytes);
@@ -144,21 +146,21 @@ void Scheduler::report(const char* format, ...) {
   vsnprintf(what, sizeof(what), format, values);
   va_end(values);
   const uint3 block = context.block;
-  snprintf(text, sizeof(text), "block (%u,%u,%u): %s", block.x, block.y, block.z, what);
+  snprintf(text, sizeof(text), "block (%u, %u, %u): %s", block.x, block.y, block.z, what);
   failed_ = true;
   set_failure(text);
 }
 
-void Scheduler::fail(const char* message, const char* file, int line) {
+void Scheduler::fail(const char* message, const SourcePlace& place) {
   const uint3 thread = context.thread;
-  report("thread (%u,%u,%u), line %d of %s: %s", thread.x, thread.y, thread.z, line, file, message);
+  report("thread (%u, %u, %u), line %u of %s: %s", thread.x, thread.y, thread.z, place.line, place.file, message);
   if (running_ != nullptr) running_->fiber.leave(caller_, true);  // never to return
   if (__asan_handle_no_return) __asan_handle_no_return();
   __builtin_longjmp(escape_, 1);
 }
 
-void trap(const char* message, const char* file, int line) {
-  Scheduler::of_this_os_thread().fail(message, file, line);
+void trap(const char* message, const SourcePlace& place) {
+  Scheduler::of_this_os_thread().fail(message, place);
 }
 
 unsigned long long clock_ticks() {

@@ -1,6 +1,7 @@
 // Turns what AddressSanitizer and ThreadSanitizer find into findings.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "context.h"
@@ -45,7 +46,8 @@ Finding finding_of(const char* check) {
 // A fiber's name says which CUDA thread it is; ThreadSanitizer knows no more of it.
 bool read_place(const char* name, Access& access) {
   uint3 &b = access.block, &t = access.thread;
-  return name != nullptr && sscanf(name, "block (%u,%u,%u) thread (%u,%u,%u)", &b.x, &b.y, &b.z, &t.x, &t.y, &t.z) == 6;
+  if (name == nullptr) return false;
+  return sscanf(name, "block (%u, %u, %u) thread (%u, %u, %u)", &b.x, &b.y, &b.z, &t.x, &t.y, &t.z) == 6;
 }
 
 void bounds_found(const char* report) {
@@ -54,11 +56,19 @@ void bounds_found(const char* report) {
   finding.message = std::string("access outside of an array (") + (description ? description : "unknown") + ")";
   Access access;
   const size_t size = __asan_get_report_access_size();
+  void* code = __asan_get_report_pc();
   if (size != 0)
     access.what = (__asan_get_report_access_type() ? "write of " : "read of ") + std::to_string(size) + " bytes";
+  else if (strstr(report, "caused by a WRITE") != nullptr)
+    access.what = "write";
+  else if (strstr(report, "caused by a READ") != nullptr)
+    access.what = "read";
   else
     access.what = "access";
-  access.stack.push_back(__asan_get_report_pc());
+  // Of a signal only the text knows the place: "SEGV on unknown address 0x... (pc 0x... bp ...".
+  const char* place = strstr(report, "(pc 0x");
+  if (code == nullptr && place != nullptr) code = (void*)strtoull(place + strlen("(pc "), nullptr, 16);
+  access.stack.push_back(code);
   access.has_place = running_launch() != nullptr;
   access.block = context.block;
   access.thread = context.thread;
@@ -125,8 +135,8 @@ void race_found(void* report) {
 
 }  // namespace
 
-// ThreadSanitizer holds its locks here, and looks at what malloc and free touch in here as it does anywhere: a race found
-// there, between two fibers' memory, would wait for those locks for ever. So it is told to look away.
+// ThreadSanitizer holds its locks here, and looks at what malloc and free touch in here as it does anywhere: a race
+// found there, between two fibers' memory, would wait for those locks for ever. So it is told to look away.
 void __tsan_on_report(void* report) {
   __tsan_ignore_thread_begin();
   race_found(report);

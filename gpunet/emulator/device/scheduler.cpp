@@ -99,7 +99,7 @@ bool Scheduler::run_with_fibers(const unsigned short* order) {
     if (races_are_checked()) {
       char name[96];
       const uint3 block = context.block;
-      snprintf(name, sizeof(name), "block (%u,%u,%u) thread (%u,%u,%u)", block.x, block.y, block.z, thread.place.x,
+      snprintf(name, sizeof(name), "block (%u, %u, %u) thread (%u, %u, %u)", block.x, block.y, block.z, thread.place.x,
                thread.place.y, thread.place.z);
       thread.fiber.introduce(name);
     }
@@ -139,8 +139,8 @@ bool Scheduler::run_with_fibers(const unsigned short* order) {
   return !failed_;
 }
 
-// ThreadSanitizer drops a race with a thread that it knows no more, and it soon forgets those that were destroyed. So the
-// threads of a few blocks before stay known, among which the races between blocks are found.
+// ThreadSanitizer drops a race with a thread that it knows no more, and it soon forgets those that were destroyed. So
+// the threads of a few blocks before stay known, among which the races between blocks are found.
 void Scheduler::forget_threads(size_t remembered) {
   while (past_.size() > remembered) {
     __tsan_destroy_fiber(past_.front());
@@ -148,16 +148,15 @@ void Scheduler::forget_threads(size_t remembered) {
   }
 }
 
-void Scheduler::suspend(Thread& thread, State state, const char* file, int line) {
+void Scheduler::suspend(Thread& thread, State state, const SourcePlace* place) {
   thread.state = state;
-  thread.file = file;
-  thread.line = line;
+  thread.waits_at = place;
   thread.fiber.leave(caller_, false);
 }
 
 void Scheduler::yield() {
   if (running_ == nullptr) return;
-  suspend(*running_, State::ready, nullptr, 0);
+  suspend(*running_, State::ready, nullptr);
 }
 
 void Scheduler::fence() { context.fenced = true; }
@@ -173,27 +172,30 @@ void Scheduler::exit_thread(Thread& thread) {
   if (warps_[warp].waiting) complete_warp_operations(warp);
 }
 
-int Scheduler::wait_for_block(Barrier kind, int predicate, const char* file, int line) {
-  if (running_ == nullptr) fail("met a barrier although it was launched without fibers", file, line);
+int Scheduler::wait_for_block(Barrier kind, int predicate, const SourcePlace& place) {
+  if (running_ == nullptr) fail("met a barrier although it was launched without fibers", place);
   Thread& thread = *running_;
   void* object = barrier_object(thread);
   publish(object);
   thread.barrier = kind;
-  thread.file = file;
-  thread.line = line;
+  thread.waits_at = &place;
   thread.state = State::at_barrier;
   if (arrived_++ == 0) {
     first_arrived_ = &thread;
     agreeing_ = meeting_ = 0;
   }
   agreeing_ += predicate != 0;
-  meeting_ += thread.line != first_arrived_->line || strcmp(file, first_arrived_->file) != 0 ||
-              kind != first_arrived_->barrier;
+  meeting_ += !meets(thread, *first_arrived_);
   const bool complete = arrived_ == live_ && complete_barrier();
-  if (!complete || launch_->schedule != 0) suspend(thread, thread.state, file, line);
+  if (!complete || launch_->schedule != 0) suspend(thread, thread.state, &place);
   thread.barriers_passed++;
   see_published(object);
   return thread.result_of_barrier;
+}
+
+// Whether two threads wait at the same barrier.
+bool Scheduler::meets(const Thread& a, const Thread& b) {
+  return a.barrier == b.barrier && *a.waits_at == *b.waits_at;
 }
 
 // Lets the waiting threads go on; false when they may not.
@@ -202,14 +204,17 @@ bool Scheduler::complete_barrier() {
     const Thread* other = nullptr;
     for (int i = 0; i < count_ && other == nullptr; i++) {
       const Thread& thread = *threads_[i];
-      if (thread.state == State::at_barrier &&
-          (thread.line != first_arrived_->line || strcmp(thread.file, first_arrived_->file) != 0 ||
-           thread.barrier != first_arrived_->barrier))
-        other = &thread;
+      if (thread.state == State::at_barrier && !meets(thread, *first_arrived_)) other = &thread;
     }
     const uint3 a = first_arrived_->place, b = other->place;
-    report("divergent barrier: thread (%u,%u,%u) waits at line %d and thread (%u,%u,%u) at line %d of %s", a.x, a.y,
-           a.z, first_arrived_->line, b.x, b.y, b.z, other->line, other->file);
+    const SourcePlace &at_a = *first_arrived_->waits_at, &at_b = *other->waits_at;
+    char columns[2][32] = {"", ""};
+    if (on_one_line(at_a, at_b)) {
+      snprintf(columns[0], sizeof(columns[0]), ", column %u,", at_a.column);
+      snprintf(columns[1], sizeof(columns[1]), ", column %u,", at_b.column);
+    }
+    report("divergent barrier: thread (%u, %u, %u) waits at line %u%s and thread (%u, %u, %u) at line %u%s of %s", a.x,
+           a.y, a.z, at_a.line, columns[0], b.x, b.y, b.z, at_b.line, columns[1], at_b.file);
     return false;
   }
   const int passing = arrived_;
@@ -232,16 +237,17 @@ void Scheduler::report_deadlock() {
     const Thread& first = *threads_[i];
     if (first.state == State::exited) continue;
     int last = i;
-    while (last + 1 < count_ && threads_[last + 1]->state == first.state && threads_[last + 1]->line == first.line &&
+    while (last + 1 < count_ && threads_[last + 1]->state == first.state &&
+           threads_[last + 1]->waits_at->line == first.waits_at->line &&
            threads_[last + 1]->request.mask == first.request.mask)
       last++;
     used += snprintf(text + used, sizeof(text) - used, "%s threads %d to %d wait at ", used ? ";" : "", i, last);
     if (first.state == State::at_barrier)
-      used += snprintf(text + used, sizeof(text) - used, "the block's barrier in line %d of %s", first.line,
-                       first.file);
+      used += snprintf(text + used, sizeof(text) - used, "the block's barrier in line %u of %s",
+                       first.waits_at->line, first.waits_at->file);
     else
-      used += snprintf(text + used, sizeof(text) - used, "a warp operation in line %d of %s with mask 0x%08x",
-                       first.line, first.file, first.request.mask);
+      used += snprintf(text + used, sizeof(text) - used, "a warp operation in line %u of %s with mask 0x%08x",
+                       first.waits_at->line, first.waits_at->file, first.request.mask);
     i = last;
   }
   report("deadlock: no thread can go on;%s", text);

@@ -25,8 +25,7 @@ struct __attribute__((visibility("hidden"))) Thread {
   int number = 0;
   State state = State::ready;
   bool fenced = false;
-  const char* file = nullptr;  // where it waits
-  int line = 0;
+  const SourcePlace* waits_at = nullptr;
   Barrier barrier = Barrier::plain;
   int result_of_barrier = 0;
   unsigned barriers_passed = 0;
@@ -53,10 +52,13 @@ class __attribute__((visibility("hidden"))) Scheduler {
   void begin_launch(const Launch& launch, const KernelCode& code);
   void end_launch() { forget_threads(0); }
 
-  int wait_for_block(Barrier kind, int predicate, const char* file, int line);
-  uint64_t wait_for_warp(const WarpRequest& request, const char* file, int line);
+  // Whether an access to this address has used up the stack of the thread that runs.
+  bool stack_ends_at(const void* address) const { return running_ != nullptr && running_->fiber.guards(address); }
+
+  int wait_for_block(Barrier kind, int predicate, const SourcePlace& place);
+  uint64_t wait_for_warp(const WarpRequest& request, const SourcePlace& place);
   void yield();
-  [[noreturn]] void fail(const char* message, const char* file, int line);
+  [[noreturn]] void fail(const char* message, const SourcePlace& place);
   void fence();
 
  private:
@@ -64,7 +66,8 @@ class __attribute__((visibility("hidden"))) Scheduler {
   bool run_with_fibers(const unsigned short* order);
   bool run_without_fibers(const unsigned short* order);
   void exit_thread(Thread& thread);
-  void suspend(Thread& thread, State state, const char* file, int line);
+  void suspend(Thread& thread, State state, const SourcePlace* place);
+  static bool meets(const Thread& a, const Thread& b);
   bool complete_barrier();
   void complete_warp_operations(int warp);
   bool complete_group(int warp, unsigned mask, Warp kind);

@@ -27,24 +27,24 @@ struct WarpRequest {
 
 // Waits for the lanes of the mask; returns this lane's result. A mask of 0 means the lanes that run together here, as
 // in the operations without _sync.
-uint64_t warp_operation(const WarpRequest& request, const char* file, int line);
+uint64_t warp_operation(const WarpRequest& request, const SourcePlace& place);
 
 template <class T>
 __attribute__((always_inline)) inline T shuffle(Warp kind, unsigned mask, T value, int operand, int width,
-                                                const char* file, int line) {
+                                                const SourcePlace& place) {
   static_assert(sizeof(T) <= 8, "gpunet emulate: a shuffle moves at most 8 bytes");
   GPUNET_MAY_WAIT();
   uint64_t bits = 0;
   __builtin_memcpy(&bits, &value, sizeof(T));
-  bits = warp_operation({kind, mask, bits, operand, width}, file, line);
+  bits = warp_operation({kind, mask, bits, operand, width}, place);
   __builtin_memcpy((void*)&value, &bits, sizeof(T));
   return value;
 }
 
-__attribute__((always_inline)) inline uint64_t together(Warp kind, unsigned mask, uint64_t value, const char* file,
-                                                        int line) {
+__attribute__((always_inline)) inline uint64_t together(Warp kind, unsigned mask, uint64_t value,
+                                                        const SourcePlace& place) {
   GPUNET_MAY_WAIT();
-  return warp_operation({kind, mask, value, 0, 32}, file, line);
+  return warp_operation({kind, mask, value, 0, 32}, place);
 }
 
 template <class T> inline uint64_t bits_of(T value) {
@@ -60,11 +60,13 @@ template <class T> inline uint64_t bits_of(T value) {
   template <class T>                                                                                                  \
   __attribute__((always_inline)) inline T __##name##_sync(unsigned mask, T value, Operand operand, int width = 32,    \
                                                           GPUNET_CALLER) {                                            \
-    return gpunet_emulator::shuffle(gpunet_emulator::Warp::kind, mask, value, (int)operand, width, file, line);       \
+    return gpunet_emulator::shuffle(gpunet_emulator::Warp::kind, mask, value, (int)operand, width,                    \
+                                    GPUNET_CALLERS_PLACE);                                                            \
   }                                                                                                                   \
   template <class T>                                                                                                  \
   __attribute__((always_inline)) inline T __##name(T value, Operand operand, int width = 32, GPUNET_CALLER) {         \
-    return gpunet_emulator::shuffle(gpunet_emulator::Warp::kind, 0, value, (int)operand, width, file, line);          \
+    return gpunet_emulator::shuffle(gpunet_emulator::Warp::kind, 0, value, (int)operand, width,                       \
+                                    GPUNET_CALLERS_PLACE);                                                            \
   }
 GPUNET_SHUFFLE(shfl, shuffle, int)
 GPUNET_SHUFFLE(shfl_up, shuffle_up, unsigned)
@@ -74,10 +76,12 @@ GPUNET_SHUFFLE(shfl_xor, shuffle_xor, int)
 
 #define GPUNET_VOTE(Result, name, kind)                                                                               \
   __attribute__((always_inline)) inline Result __##name##_sync(unsigned mask, int predicate, GPUNET_CALLER) {         \
-    return (Result)gpunet_emulator::together(gpunet_emulator::Warp::kind, mask, predicate != 0, file, line);          \
+    return (Result)gpunet_emulator::together(gpunet_emulator::Warp::kind, mask, predicate != 0,                       \
+                                             GPUNET_CALLERS_PLACE);                                                   \
   }                                                                                                                   \
   __attribute__((always_inline)) inline Result __##name(int predicate, GPUNET_CALLER) {                               \
-    return (Result)gpunet_emulator::together(gpunet_emulator::Warp::kind, 0, predicate != 0, file, line);             \
+    return (Result)gpunet_emulator::together(gpunet_emulator::Warp::kind, 0, predicate != 0,                          \
+                                             GPUNET_CALLERS_PLACE);                                                   \
   }
 GPUNET_VOTE(unsigned, ballot, ballot)
 GPUNET_VOTE(int, any, any)
@@ -86,25 +90,26 @@ GPUNET_VOTE(int, all, all)
 
 // The lanes that meet here when none of the warp's lanes can go on otherwise: as much convergence as there can be.
 __attribute__((always_inline)) inline unsigned __activemask(GPUNET_CALLER) {
-  return (unsigned)gpunet_emulator::together(gpunet_emulator::Warp::active, 0, 0, file, line);
+  return (unsigned)gpunet_emulator::together(gpunet_emulator::Warp::active, 0, 0, GPUNET_CALLERS_PLACE);
 }
 
 template <class T>
 __attribute__((always_inline)) inline unsigned __match_any_sync(unsigned mask, T value, GPUNET_CALLER) {
   return (unsigned)gpunet_emulator::together(gpunet_emulator::Warp::match_any, mask, gpunet_emulator::bits_of(value),
-                                             file, line);
+                                             GPUNET_CALLERS_PLACE);
 }
 template <class T>
 __attribute__((always_inline)) inline unsigned __match_all_sync(unsigned mask, T value, int* same, GPUNET_CALLER) {
   unsigned lanes = (unsigned)gpunet_emulator::together(gpunet_emulator::Warp::match_all, mask,
-                                                       gpunet_emulator::bits_of(value), file, line);
+                                                       gpunet_emulator::bits_of(value), GPUNET_CALLERS_PLACE);
   *same = lanes != 0;
   return lanes;
 }
 
 #define GPUNET_REDUCE(T, name, kind)                                                                                  \
   __attribute__((always_inline)) inline T __reduce_##name##_sync(unsigned mask, T value, GPUNET_CALLER) {             \
-    return (T)gpunet_emulator::together(gpunet_emulator::Warp::kind, mask, (unsigned)value, file, line);              \
+    return (T)gpunet_emulator::together(gpunet_emulator::Warp::kind, mask, (unsigned)value,                           \
+                                        GPUNET_CALLERS_PLACE);                                                        \
   }
 GPUNET_REDUCE(unsigned, add, add)
 GPUNET_REDUCE(int, add, add)

@@ -40,32 +40,31 @@ uint64_t reduced(Warp kind, uint64_t a, uint64_t b) {
 
 }  // namespace
 
-uint64_t Scheduler::wait_for_warp(const WarpRequest& request, const char* file, int line) {
-  if (running_ == nullptr) fail("met a warp operation although it was launched without fibers", file, line);
+uint64_t Scheduler::wait_for_warp(const WarpRequest& request, const SourcePlace& place) {
+  if (running_ == nullptr) fail("met a warp operation although it was launched without fibers", place);
   Thread& thread = *running_;
   const int warp = thread.number / kWarp, lane = thread.number % kWarp;
   if (request.mask != 0 && (request.mask >> lane & 1) == 0) {
     char message[160];
     snprintf(message, sizeof(message), "lane %d is not in the mask 0x%08x of its own warp operation", lane,
              request.mask);
-    fail(message, file, line);
+    fail(message, place);
   }
   if (is_shuffle(request.kind) &&
       (request.width < 1 || request.width > kWarp || (request.width & (request.width - 1)) != 0)) {
     char message[160];
     snprintf(message, sizeof(message), "a shuffle's width is a power of two up to 32, not %d", request.width);
-    fail(message, file, line);
+    fail(message, place);
   }
   thread.request = request;
-  thread.file = file;
-  thread.line = line;
+  thread.waits_at = &place;
   thread.state = State::at_warp_operation;
   warps_[warp].waiting |= 1u << lane;
   // __syncwarp orders memory among its lanes; the other operations promise nothing of the kind.
   const bool orders = request.kind == Warp::barrier;
   if (orders) publish(lane_object(thread));
   if (request.mask != 0) complete_group(warp, request.mask, request.kind);
-  if (thread.state != State::ready || launch_->schedule != 0) suspend(thread, thread.state, file, line);
+  if (thread.state != State::ready || launch_->schedule != 0) suspend(thread, thread.state, &place);
   if (orders) see_published(group_object(warp));
   return thread.result;
 }
@@ -103,8 +102,8 @@ bool Scheduler::complete_converged() {
       for (unsigned others = warps_[warp].waiting; others != 0; others &= others - 1) {
         const int other = __builtin_ctz(others);
         const Thread& thread = *threads_[warp * kWarp + other];
-        if (thread.request.mask == 0 && thread.request.kind == first.request.kind && thread.line == first.line &&
-            thread.file == first.file)
+        if (thread.request.mask == 0 && thread.request.kind == first.request.kind &&
+            *thread.waits_at == *first.waits_at)
           together |= 1u << other;
       }
       resolve(warp, together, first.request.kind);
@@ -169,14 +168,14 @@ void Scheduler::resolve(int warp, unsigned lanes, Warp kind) {
 }
 
 // What kernels call.
-uint64_t warp_operation(const WarpRequest& request, const char* file, int line) {
-  return Scheduler::of_this_os_thread().wait_for_warp(request, file, line);
+uint64_t warp_operation(const WarpRequest& request, const SourcePlace& place) {
+  return Scheduler::of_this_os_thread().wait_for_warp(request, place);
 }
-void warp_barrier(unsigned mask, const char* file, int line) {
-  Scheduler::of_this_os_thread().wait_for_warp({Warp::barrier, mask, 0, 0, kWarp}, file, line);
+void warp_barrier(unsigned mask, const SourcePlace& place) {
+  Scheduler::of_this_os_thread().wait_for_warp({Warp::barrier, mask, 0, 0, kWarp}, place);
 }
-int block_barrier(Barrier kind, int predicate, const char* file, int line) {
-  return Scheduler::of_this_os_thread().wait_for_block(kind, predicate, file, line);
+int block_barrier(Barrier kind, int predicate, const SourcePlace& place) {
+  return Scheduler::of_this_os_thread().wait_for_block(kind, predicate, place);
 }
 void memory_fence() { Scheduler::of_this_os_thread().fence(); }
 void let_others_run() { Scheduler::of_this_os_thread().yield(); }

@@ -1,5 +1,7 @@
 #include "compilation.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,6 +103,17 @@ std::vector<std::string> base_command(const std::vector<std::string>& options) {
   return command;
 }
 
+// Until this process ends nothing is pruned from the cache (gpunet/emulator/pruning.py wants the lock for itself alone):
+// what it has found there it may load at any time. Taken when this library is loaded.
+[[maybe_unused]] const bool cache_is_kept = [] {
+  if (settings().lock.empty()) return false;
+  int file = open(settings().lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  return file >= 0 && flock(file, LOCK_SH) == 0;
+}();
+
+// Pruning takes what was not used for longest.
+void mark_as_used(const std::string& path) { utimensat(AT_FDCWD, path.c_str(), nullptr, 0); }
+
 // Two processes may write the same file: each writes its own and renames it.
 std::string temporary_name(const std::string& path) {
   static std::atomic<int> count{0};
@@ -141,6 +154,11 @@ std::string preamble(const std::string& source) {
   return source.substr(0, end);
 }
 
+// With these g++ would take the header for one of several inputs, and link.
+bool is_for_linker(const std::string& flag) {
+  return starts_with(flag, "-l") || starts_with(flag, "-Wl,") || flag == "-nodefaultlibs";
+}
+
 // A header that g++ has already read: the device header and, for CuPy's own kernels, CuPy's headers. Returns the folder
 // of prefix.h. Where it cannot be read again, as after other -D options, g++ reads the text instead.
 std::string precompiled_header(const std::vector<std::string>& command, const std::vector<std::string>& own,
@@ -148,12 +166,17 @@ std::string precompiled_header(const std::vector<std::string>& command, const st
   std::string key = joined(command) + (preamble.empty() ? "" : joined(own) + preamble);
   std::string folder = settings().cache + "/headers/" + hash(key);
   std::string header = folder + "/prefix.h", compiled = header + ".gch";
-  if (exists(compiled)) return folder;
+  if (exists(compiled)) {
+    mark_as_used(compiled);
+    return folder;
+  }
   make_folder(folder);
   std::string temporary = temporary_name(compiled), temporary_text = temporary_name(header);
   std::ofstream(temporary_text) << "#include \"cuda_on_cpu.h\"\n" << preamble;
   rename(temporary_text.c_str(), header.c_str());
-  std::vector<std::string> words = command;
+  std::vector<std::string> words;
+  for (const std::string& word : command)
+    if (!is_for_linker(word)) words.push_back(word);
   words.push_back("-I" + settings().device_headers);
   if (!preamble.empty()) words.insert(words.end(), own.begin(), own.end());
   for (const std::string& word : {std::string("-x"), std::string("c++-header"), header, std::string("-o"), temporary})
@@ -236,6 +259,7 @@ Compilation compile_kernels(const std::string& source, const std::string& name, 
   std::string folder = settings().cache + "/kernels/" + key.substr(0, 2);
   result.path = folder + "/" + key + ".so";
   if (exists(result.path)) {
+    mark_as_used(result.path);
     result.succeeded = true;
     return result;
   }

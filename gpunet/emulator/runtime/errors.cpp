@@ -10,7 +10,8 @@
 namespace gpunet_emulator {
 namespace {
 
-thread_local hipError_t last_error = hipSuccess;
+thread_local hipError_t last_error = hipSuccess, explained_error = hipSuccess;
+thread_local std::string explanation;
 
 std::atomic<hipError_t> device_failure{hipSuccess};
 std::atomic<bool> refusal_pending{false};
@@ -61,7 +62,14 @@ bool raises_errors(const void* caller) {
 }  // namespace
 
 hipError_t finished(hipError_t error) {
-  if (error != hipSuccess) last_error = error;
+  if (error == hipSuccess) return error;
+  explained_error = hipSuccess;
+  return last_error = error;
+}
+
+hipError_t finished(hipError_t error, const std::string& explained) {
+  last_error = explained_error = error;
+  explanation = explained;
   return error;
 }
 
@@ -102,6 +110,7 @@ GPUNET_EXPORT const char* hipGetErrorName(hipError_t error) { return look_up(err
 GPUNET_EXPORT const char* hipGetErrorString(hipError_t error) {
   static thread_local std::string text;
   text = look_up(error).text;
+  if (error != hipSuccess && error == explained_error) text += ": " + explanation;
   std::lock_guard lock(texts_mutex);
   if (error != hipSuccess && error == device_failure) text += ": " + failure_text;
   if (error == hipErrorNotSupported && !refusal_text.empty()) text += ": " + refusal_text;
@@ -125,7 +134,7 @@ GPUNET_EXPORT int gpunet_not_implemented(const char* name, int status) {
     std::lock_guard lock(texts_mutex);
     refusal_text = std::string(name) + " is not implemented by the CPU device";
   }
-  last_error = hipErrorNotSupported;
+  finished(hipErrorNotSupported);
   say(std::string(name) + " is not implemented by the CPU device; CuPy raises an error");
   return status;
 }

@@ -11,6 +11,9 @@ namespace gpunet_emulator {
 // Remembers an error for hipGetLastError; returns it.
 hipError_t finished(hipError_t error);
 
+// The same, with what the exception that CuPy raises is to say: hipGetErrorString adds it, until the next error.
+hipError_t finished(hipError_t error, const std::string& explanation);
+
 // Writes one line to standard error, "gpunet emulate: ...".
 void say(const std::string& message);
 

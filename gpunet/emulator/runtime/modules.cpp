@@ -48,12 +48,33 @@ hipError_t load(hipModule_t* module, const std::string& path) {
 
 bool fits(unsigned size, int maximum) { return size > 0 && size <= unsigned(maximum); }
 
-hipError_t judge_geometry(const unsigned* grid, const unsigned* block) {
-  for (int axis = 0; axis < 3; axis++)
-    if (!fits(grid[axis], MAXIMUM_GRID[axis]) || !fits(block[axis], MAXIMUM_BLOCK[axis]))
-      return hipErrorInvalidConfiguration;
-  if (size_t(block[0]) * block[1] * block[2] > MAXIMUM_THREADS) return hipErrorInvalidConfiguration;
-  return hipSuccess;
+template <class T> std::string product(const T* sizes) {
+  return std::to_string(sizes[0]) + " x " + std::to_string(sizes[1]) + " x " + std::to_string(sizes[2]);
+}
+
+// What is wrong with the sizes of a launch; nothing if they can be had.
+std::string wrong_geometry(const unsigned* grid, const unsigned* block) {
+  size_t threads = size_t(block[0]) * block[1] * block[2];
+  bool good_grid = true, good_block = threads <= MAXIMUM_THREADS;
+  for (int axis = 0; axis < 3; axis++) {
+    good_grid &= fits(grid[axis], MAXIMUM_GRID[axis]);
+    good_block &= fits(block[axis], MAXIMUM_BLOCK[axis]);
+  }
+  if (!good_block)
+    return "a block of " + product(block) + " threads was asked for; a block has 1 to " +
+           std::to_string(MAXIMUM_THREADS) + " threads, along each axis at most " + product(MAXIMUM_BLOCK);
+  if (!good_grid)
+    return "a grid of " + product(grid) + " blocks was asked for; along each axis a grid has at least 1 and at most " +
+           product(MAXIMUM_GRID);
+  return "";
+}
+
+// The wheel's CuPy cannot set a kernel's max_dynamic_shared_size_bytes, without which a GPU would stop at SHARED_BYTES:
+// so every kernel counts as one that has asked.
+std::string wrong_shared_memory(size_t bytes) {
+  if (bytes <= MAXIMUM_SHARED_BYTES) return "";
+  return std::to_string(bytes) + " bytes of dynamic shared memory were asked for; a block has at most " +
+         std::to_string(MAXIMUM_SHARED_BYTES);
 }
 
 }  // namespace
@@ -147,9 +168,13 @@ GPUNET_EXPORT hipError_t hipModuleLaunchKernel(hipFunction_t function, unsigned 
   const unsigned grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
   memcpy(launch.grid, grid, sizeof grid);
   memcpy(launch.block, block, sizeof block);
-  hipError_t error = judge_geometry(grid, block);
-  if (error != hipSuccess) return finished(error);
-  if (shared_bytes > MAXIMUM_SHARED_BYTES) return finished(hipErrorInvalidValue);
+  auto refused = [=](hipError_t error, const std::string& why) {
+    return finished(error, std::string("kernel ") + function->place->kernel + ": " + why);
+  };
+  if (std::string wrong = wrong_geometry(grid, block); !wrong.empty())
+    return refused(hipErrorInvalidConfiguration, wrong);
+  if (std::string wrong = wrong_shared_memory(shared_bytes); !wrong.empty())
+    return refused(hipErrorInvalidValue, wrong);
   launch.shared_bytes = shared_bytes;
   launch.arguments = arguments;
   launch.kernel = function->place->kernel;

@@ -31,6 +31,7 @@ size_t default_memory() {
 Settings read() {
   Settings result;
   result.cache = text("GPUNET_EMULATOR_KERNELS", "/tmp/gpunet-emulator");
+  result.lock = text("GPUNET_EMULATOR_LOCK");
   result.compiler = text("GPUNET_EMULATOR_COMPILER", "g++");
   result.flags = text("GPUNET_EMULATOR_FLAGS");
   result.device_headers = text("GPUNET_EMULATOR_HEADERS");

@@ -8,6 +8,7 @@ namespace gpunet_emulator {
 
 struct Settings {
   std::string cache;          // folder for compiled kernels
+  std::string lock;           // file that is locked while kernels of the cache may be needed; or nothing
   std::string compiler;       // g++
   std::string flags;          // added to every compilation of kernels
   std::string device_headers; // folder of cuda_on_cpu.h
