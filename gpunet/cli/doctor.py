@@ -21,7 +21,11 @@ EXAMPLE = "gpunet doctor --warmup"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
-    parser.add_argument("--warmup", action="store_true", help="compile every kernel, and say how long each file took")
+    parser.add_argument(
+        "--warmup",
+        action="store_true",
+        help="compile every kernel, so that training does not wait for it, and say how long each file took",
+    )
     parser.add_argument("--json", action="store_true", help="print it for machines")
 
 
@@ -50,14 +54,14 @@ def _compiled(report: Report, shown: bool) -> list[Compiled]:
         say("gpunet doctor: error: --warmup needs a GPU that works; see above what is wrong")
         return []
     if shown:
-        print(f"\n{'kernel file':<26}dtype     kernels   seconds")
+        print(f"\n{'kernel file':<36}dtype     kernels   seconds")
     results = []
-    for each in warm_up(getattr(cupy_backend(), "library")):  # noqa: B009 - what every CuPy backend has
+    for each in warm_up(cupy_backend()):
         results.append(each)
         if shown:
-            print(f"{each.file + '.cu':<26}{each.dtype:<10}{each.kernels:>7}{each.seconds:>10.2f}", flush=True)
+            print(f"{each!s:<36}{each.dtype:<10}{each.kernels:>7}{each.seconds:>10.2f}", flush=True)
         if each.error:
             say(f"gpunet doctor: error: {each.error}")
     if shown:
-        print(f"{'total':<36}{sum(each.kernels for each in results):>7}{sum(each.seconds for each in results):>10.2f}")
+        print(f"{'total':<46}{sum(each.kernels for each in results):>7}{sum(each.seconds for each in results):>10.2f}")
     return results
