@@ -67,6 +67,11 @@ def main() -> None:
     elementwise("relu", lambda backend, x: backend.relu(x))
     elementwise("relu_backward", lambda backend, x: backend.relu_backward(x, x))
     elementwise("erf", lambda backend, x: backend.erf(x))
+    biased = cupy.bias_relu(large(1, 2, SIZE // 2), xp.asarray(np.array([1, -1], "f")))
+    wanted_ends = np.maximum(ENDS[::-1] + 1, 0), np.maximum(ENDS - 1, 0)
+    check("bias_relu", biased, *wanted_ends)
+    gradient, _ = cupy.bias_relu_backward(large(1, 2, SIZE // 2), biased)
+    check("bias_relu_backward", gradient, ENDS[::-1] * (wanted_ends[0] > 0), ENDS * (wanted_ends[1] > 0))
 
     stream = Stream(5, "dropout")
     y, mask = cupy.dropout(large(SIZE), 0.5, stream)

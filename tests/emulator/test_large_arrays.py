@@ -12,9 +12,9 @@ require_emulator()
 
 PROGRAM = Path(__file__).with_name("large_arrays.py")
 PRIMITIVES = """
-relu relu_backward erf dropout dropout_backward batch_norm_inference sgd_step adam_step softmax_cross_entropy
-max_pool2d max_pool2d_backward avg_pool2d avg_pool2d_backward conv2d conv2d_backward_input depthwise
-depthwise_backward_input im2col col2im col2im_atomic
+relu relu_backward erf bias_relu bias_relu_backward dropout dropout_backward batch_norm_inference sgd_step adam_step
+softmax_cross_entropy max_pool2d max_pool2d_backward avg_pool2d avg_pool2d_backward conv2d conv2d_backward_input
+depthwise depthwise_backward_input im2col col2im col2im_atomic
 """.split()
 
 
@@ -28,6 +28,7 @@ def test_both_ends_are_right() -> None:
     ("file", "right", "wrong", "passed"),
     [
         ("elementwise.cu", "for (index_t i = global_thread()", "for (int i = global_thread()", 0),
+        ("common.cuh", "+ place;", "+ place, element = int(element);", PRIMITIVES.index("bias_relu_backward")),
         ("pooling.cu", "const index_t size = planes", "const int size = planes", PRIMITIVES.index("max_pool2d")),
         ("im2col.cu", "index_t index = global_thread()", "int index = global_thread()", PRIMITIVES.index("col2im")),
     ],

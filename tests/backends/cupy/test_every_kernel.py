@@ -124,7 +124,7 @@ def elementwise(backend: Backend, dtype: np.dtype[Any]) -> Results:
     y = backend.relu(x)
     dropped, mask = backend.dropout(x, 0.4, Stream(3, "dropout"))
     biased = backend.bias_relu(x, numbers(backend, dtype, IMAGES[1], seed=2))
-    few, few_kept = backend.dropout(numbers(backend, dtype, 7), 0.4, Stream(3, "dropout"))  # the last four are not whole
+    few, few_kept = backend.dropout(numbers(backend, dtype, 7), 0.4, Stream(3, "dropout"))  # ends within a four
     gradients = [
         backend.relu_backward(grad_y, y),
         *backend.bias_relu_backward(grad_y, biased),
