@@ -5,58 +5,62 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpunet.backends.numpy import parallel
-from gpunet.backends.numpy.selection import keep_where, through_rectifier
+from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy.channels import Tile, channels_of
+from gpunet.backends.numpy.selection import keep_where, rectify, through_rectifier
 from gpunet.backends.numpy.windows import Floats
 from gpunet.random import Stream
+
+ARRAYS_IN_CACHE = 4  # what a piece reads, writes and needs in between stays in the cache together
 
 
 def relu(x: Floats) -> Floats:
     """See `Backend.relu`."""
-    y = np.empty(x.shape, x.dtype)
-    parallel.run(lambda part: np.maximum(x[part], 0, out=y[part]), parallel.cache_sized(len(x), x.nbytes))
+    y = memory.empty_like(x)
+    flat_x, flat_y = memory.flat(x, like=y), memory.flat(y, like=y)
+    parallel.run(lambda part: rectify(flat_x[part], out=flat_y[part]), _pieces(y))
     return y
 
 
 def relu_backward(grad_y: Floats, y: Floats) -> Floats:
     """See `Backend.relu_backward`."""
-    grad_x = np.empty(y.shape, y.dtype)
+    grad_x = memory.empty_like(y)
+    grad, rectified, result = (memory.flat(array, like=grad_x) for array in (grad_y, y, grad_x))
 
     def job(part: slice) -> None:
-        grad_x[part] = through_rectifier(grad_y[part], y[part])
+        through_rectifier(grad[part], rectified[part], out=result[part])
 
-    parallel.run(job, parallel.cache_sized(len(y), y.nbytes))
+    parallel.run(job, _pieces(grad_x))
     return grad_x
 
 
 def bias_relu(x: Floats, bias: Floats) -> Floats:
     """See `Backend.bias_relu`."""
-    y = np.empty(x.shape, x.dtype)
-    spread = bias.reshape(-1, *(1,) * (x.ndim - 2))
+    y = memory.empty_like(x)
+    flat_x, flat_y, channels = memory.flat(x, like=y), memory.flat(y, like=y), channels_of(y)
+    shift = channels.spread(bias, x.dtype)
 
-    def job(images: slice) -> None:
-        part = np.add(x[images], spread, out=y[images])
-        np.maximum(part, 0, out=part)
+    def job(tile: Tile) -> None:
+        part = np.add(flat_x[tile.part], shift[tile.spread], out=flat_y[tile.part])
+        rectify(part, out=part)
 
-    parallel.run(job, parallel.cache_sized(len(x), x.nbytes))
+    channels.run(job)
     return y
 
 
 def bias_relu_backward(grad_y: Floats, y: Floats) -> tuple[Floats, Floats]:
     """See `Backend.bias_relu_backward`."""
-    grad_x = np.empty(y.shape, y.dtype)
-    inner = tuple(range(2, y.ndim))
+    grad_x = memory.empty_like(y)
+    grad, rectified, result = (memory.flat(array, like=grad_x) for array in (grad_y, y, grad_x))
+    channels = channels_of(grad_x)
+    sums = channels.partial_sums(y.dtype)
 
-    def job(images: slice) -> NDArray[np.float64]:
-        part = grad_x[images]
-        part[...] = through_rectifier(grad_y[images], y[images])
-        # Within an image NumPy adds pairwise, but images one after the other: in float32 many would lose digits.
-        return np.asarray(part.sum(axis=inner).sum(axis=0, dtype=np.float64))
+    def job(tile: Tile) -> None:
+        part = through_rectifier(grad[tile.part], rectified[tile.part], out=result[tile.part])
+        channels.sum_up(tile, part, sums)
 
-    total = np.zeros(y.shape[1])
-    for partial_sum in parallel.run(job, parallel.cache_sized(len(y), y.nbytes)):
-        total += partial_sum
-    return grad_x, total.astype(y.dtype)
+    channels.run(job)
+    return grad_x, channels.total(sums).astype(y.dtype)
 
 
 def dropout(x: Floats, probability: float, stream: Stream) -> tuple[Floats, NDArray[np.bool_]]:
@@ -75,3 +79,8 @@ def dropout_backward(grad_y: Floats, mask: NDArray[np.bool_], probability: float
         return np.zeros_like(grad_y)
     scale = grad_y.dtype.type(1 / (1 - probability))
     return keep_where(mask, grad_y * scale)
+
+
+def _pieces(x: Floats) -> list[slice]:
+    """The parts of a flat array to work on at a time."""
+    return parallel.cache_sized(x.size, ARRAYS_IN_CACHE * x.nbytes)

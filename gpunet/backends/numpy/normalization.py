@@ -1,13 +1,21 @@
-"""Batch normalisation, as many channels at a time as fit the cache."""
+"""Batch normalisation in two passes over memory, each over tiles that stay in the cache.
+
+A large mean would cancel the digits of a variance and of a scaled value, so it is subtracted first. But most channels
+of a net have means of about their deviation, where that subtraction is a pass for nothing: a channel whose mean is near
+0 goes without, and if all do, that pass is saved. A channel's bits do not depend on the others.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpunet.backends.numpy import parallel
-from gpunet.backends.numpy.selection import through_rectifier
+from gpunet.backends.numpy import memory
+from gpunet.backends.numpy.channels import Channels, Tile, channels_of
+from gpunet.backends.numpy.selection import rectify, through_rectifier
 from gpunet.backends.numpy.windows import Floats
+
+FAR = 4.0  # deviations: a mean nearer to 0 than this costs less than a decimal digit where it is not subtracted first
 
 
 def batch_norm(
@@ -18,54 +26,13 @@ def batch_norm(
     residual: Floats | None = None,
     relu: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
-    """See `Backend.batch_norm`. Two passes: the variance of centred values does not cancel."""
-    flat, flat_residual = _flat(x), None if residual is None else _flat(residual)
-    count = max(1, flat.shape[0] * flat.shape[2])
-    y = np.empty_like(flat)
-    mean, inv_std = np.empty(flat.shape[1], x.dtype), np.empty(flat.shape[1], x.dtype)
-
-    def job(channels: slice) -> None:
-        values = flat[:, channels]
-        mean[channels] = _channel_sums(values) / count
-        centred = values - mean[channels, None]
-        variance = _channel_sums(np.square(centred)) / count
-        inv_std[channels] = 1 / np.sqrt(variance + eps)
-        centred *= _scale(inv_std, weight, channels)
-        if bias is not None:
-            centred += bias[channels, None]
-        _finish(centred, None if flat_residual is None else flat_residual[:, channels], relu)
-        y[:, channels] = centred
-
-    parallel.run(job, parallel.cache_sized(flat.shape[1], flat.nbytes))
-    return y.reshape(x.shape), mean, inv_std
-
-
-def batch_norm_backward(
-    grad_y: Floats, x: Floats, weight: Floats | None, mean: Floats, inv_std: Floats, y: Floats | None = None
-) -> tuple[Floats, Floats, Floats]:
-    """See `Backend.batch_norm_backward`."""
-    flat_grad, flat, flat_y = _flat(grad_y), _flat(x), None if y is None else _flat(y)
-    count = max(1, flat.shape[0] * flat.shape[2])
-    grad_x = np.empty_like(flat)
-    grad_weight, grad_bias = np.empty(flat.shape[1], x.dtype), np.empty(flat.shape[1], x.dtype)
-
-    def job(channels: slice) -> None:
-        grad = flat_grad[:, channels]
-        if flat_y is not None:
-            grad = through_rectifier(grad, flat_y[:, channels])
-        normalised = flat[:, channels] - mean[channels, None]
-        normalised *= inv_std[channels, None]
-        grad_bias[channels] = _channel_sums(grad)
-        grad_weight[channels] = _channel_sums(grad * normalised)
-        # x moves its own output, and every output of its channel through the mean and the variance.
-        normalised *= (-grad_weight[channels] / count)[:, None]
-        normalised += grad
-        normalised -= (grad_bias[channels] / count)[:, None]
-        normalised *= _scale(inv_std, weight, channels)
-        grad_x[:, channels] = normalised
-
-    parallel.run(job, parallel.cache_sized(flat.shape[1], flat.nbytes))
-    return grad_x.reshape(x.shape), grad_weight, grad_bias
+    """See `Backend.batch_norm`."""
+    y = memory.empty_like(x)
+    flat_x, channels = memory.flat(x, like=y), channels_of(y)
+    exact_mean, variance = _statistics(flat_x, channels)
+    mean, inv_std = exact_mean.astype(x.dtype), (1 / np.sqrt(variance + eps)).astype(x.dtype)
+    _normalise(flat_x, y, channels, weight, bias, mean, inv_std, residual, relu)
+    return y, mean, inv_std
 
 
 def batch_norm_inference(
@@ -78,43 +45,128 @@ def batch_norm_inference(
     relu: bool = False,
 ) -> Floats:
     """See `Backend.batch_norm_inference`."""
-    flat, flat_residual = _flat(x), None if residual is None else _flat(residual)
-    y = np.empty_like(flat)
-    everything = slice(None)
-
-    def job(images: slice) -> None:
-        part = np.subtract(flat[images], mean[:, None], out=y[images])
-        part *= _scale(inv_std, weight, everything)
-        if bias is not None:
-            part += bias[:, None]
-        _finish(part, None if flat_residual is None else flat_residual[images], relu)
-
-    parallel.run(job, parallel.cache_sized(len(flat), flat.nbytes))
-    return y.reshape(x.shape)
+    y = memory.empty_like(x)
+    _normalise(memory.flat(x, like=y), y, channels_of(y), weight, bias, mean, inv_std, residual, relu)
+    return y
 
 
-def _finish(values: Floats, residual: Floats | None, relu: bool) -> None:
-    """Add ``residual`` if there is one and rectify if asked, in place."""
-    if residual is not None:
-        values += residual
-    if relu:
-        np.maximum(values, 0, out=values)
+def _statistics(x: Floats, channels: Channels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and biased variance of each channel, from sums and sums of squares around a guess at the mean."""
+    if x.size == 0:
+        return channels.no_sums(), channels.no_sums()
+    guess = _guess(channels.sample(x))
+    centre = channels.spread(guess, x.dtype) if guess.any() else None
+    sums, squares = channels.partial_sums(x.dtype), channels.partial_sums(x.dtype)
+
+    def measure(tile: Tile) -> None:
+        values = x[tile.part]
+        workspace = memory.workspace("normalization", values.shape, x.dtype)
+        if centre is not None:
+            values = np.subtract(values, centre[tile.spread], out=workspace)
+        channels.sum_up(tile, values, sums)
+        channels.sum_up(tile, np.multiply(values, values, out=workspace), squares)
+
+    channels.run(measure)
+    beyond = channels.total(sums) / channels.count
+    variance = channels.total(squares) / channels.count - np.square(beyond)
+    return guess + beyond, np.maximum(variance, 0)
 
 
-def _scale(inv_std: Floats, weight: Floats | None, channels: slice) -> Floats:
-    scale = inv_std[channels] if weight is None else inv_std[channels] * weight[channels]
-    return scale[:, None]
+def _guess(sample: Floats) -> Floats:
+    """Mean of a sample (values, C) where it is `FAR` from 0, else 0.
 
-
-def _channel_sums(values: Floats) -> NDArray[np.float64]:
-    """Sums (C,) of (N, C, values).
-
-    NumPy adds along the last axis pairwise, which is accurate, but along the others one after the other: 100,000 small
-    images in float32 would lose four digits, so images are added in float64.
+    What lies far from 0 in the sample may be some sqrt(values / samples) times nearer in truth and not farther, so that
+    what is left of a mean cancels few digits of the variance.
     """
-    return np.asarray(values.sum(axis=2).sum(axis=0, dtype=np.float64))
+    share = np.full(len(sample), 1 / len(sample), sample.dtype)
+    mean, mean_square = share @ sample, share @ np.square(sample)
+    return np.where(np.square(mean) * (1 + FAR**-2) > mean_square, mean, 0).astype(sample.dtype)
 
 
-def _flat(x: Floats) -> Floats:
-    """(N, C, ...) as (N, C, values)."""
-    return x.reshape(x.shape[0], x.shape[1], int(np.prod(x.shape[2:])))
+def _centre(mean: Floats, inv_std: Floats) -> Floats:
+    """Mean of each channel whose mean is `FAR` from 0, else 0: what to subtract before anything is multiplied."""
+    return np.where(np.abs(mean) * inv_std <= FAR, 0, mean).astype(mean.dtype)
+
+
+def _normalise(
+    x: Floats,
+    y: Floats,
+    channels: Channels,
+    weight: Floats | None,
+    bias: Floats | None,
+    mean: Floats,
+    inv_std: Floats,
+    residual: Floats | None,
+    relu: bool,
+) -> None:
+    """Write (x - mean) * scale + bias, the residual added, rectified if asked, to ``y``."""
+    flat_y = memory.flat(y, like=y)
+    flat_residual = None if residual is None else memory.flat(residual, like=y)
+    scale, subtrahend = _scale(inv_std, weight), _centre(mean, inv_std)
+    centre = channels.spread(subtrahend, y.dtype) if subtrahend.any() else None
+    offset = (subtrahend - mean.astype(np.float64)) * scale + (0 if bias is None else bias)
+    factor, shift = channels.spread(scale, y.dtype), channels.spread(offset, y.dtype)
+
+    def job(tile: Tile) -> None:
+        values, out = x[tile.part], flat_y[tile.part]
+        if centre is not None:
+            values = np.subtract(values, centre[tile.spread], out=out)
+        np.multiply(values, factor[tile.spread], out=out)
+        np.add(out, shift[tile.spread], out=out)
+        if flat_residual is not None:
+            np.add(out, flat_residual[tile.part], out=out)
+        if relu:
+            rectify(out, out=out)
+
+    channels.run(job)
+
+
+def batch_norm_backward(
+    grad_y: Floats, x: Floats, weight: Floats | None, mean: Floats, inv_std: Floats, y: Floats | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """See `Backend.batch_norm_backward`."""
+    grad_x = memory.empty_like(x)
+    channels = channels_of(grad_x)
+    flat_x, result, grad = (memory.flat(array, like=grad_x) for array in (x, grad_x, grad_y))
+    rectified = None if y is None else memory.flat(y, like=grad_x)
+    subtrahend = _centre(mean, inv_std)
+    centre = channels.spread(subtrahend, x.dtype) if subtrahend.any() else None
+    grads, products = channels.partial_sums(x.dtype), channels.partial_sums(x.dtype)
+
+    def centred(tile: Tile, workspace: Floats) -> Floats:
+        values = flat_x[tile.part]
+        return values if centre is None else np.subtract(values, centre[tile.spread], out=workspace)
+
+    def sum_up(tile: Tile) -> None:
+        part = grad[tile.part]
+        if rectified is not None:  # what is let through waits in the result for the second pass
+            part = through_rectifier(part, rectified[tile.part], out=result[tile.part])
+        channels.sum_up(tile, part, grads)
+        workspace = memory.workspace("normalization", part.shape, x.dtype)
+        channels.sum_up(tile, np.multiply(centred(tile, workspace), part, out=workspace), products)
+
+    channels.run(sum_up)
+    grad_bias = channels.total(grads)
+    left = mean.astype(np.float64) - subtrahend  # of the mean, and still to be subtracted
+    grad_weight = (channels.total(products) - left * grad_bias) * inv_std
+
+    # x moves its own output, and every output of its channel through the mean and the variance.
+    scale, count = _scale(inv_std, weight), max(1, channels.count)
+    through_variance = -scale * inv_std * grad_weight / count
+    through_mean = -scale * grad_bias / count - through_variance * left
+    own, slope, constant = (channels.spread(values, x.dtype) for values in (scale, through_variance, through_mean))
+
+    def combine(tile: Tile) -> None:
+        out = result[tile.part]
+        np.multiply(grad[tile.part] if rectified is None else out, own[tile.spread], out=out)
+        others = memory.workspace("normalization", out.shape, x.dtype)
+        np.multiply(centred(tile, others), slope[tile.spread], out=others)
+        np.add(others, constant[tile.spread], out=others)
+        np.add(out, others, out=out)
+
+    channels.run(combine)
+    return grad_x, grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
+
+
+def _scale(inv_std: Floats, weight: Floats | None) -> Floats:
+    return inv_std if weight is None else inv_std * weight
