@@ -11,6 +11,7 @@ from gpunet.doctor.folders import CacheFolder
 from gpunet.emulator.build import cache_folder
 from gpunet.emulator.compiler import find_compiler
 from gpunet.emulator.launcher import require_platform
+from gpunet.emulator.pruning import LIMIT_VARIABLE, cache_limit
 from gpunet.emulator.wheel import DISTRIBUTION, find_wheel
 from gpunet.errors import BackendError
 from gpunet.installation import install_command
@@ -45,4 +46,13 @@ def check_emulator() -> Iterator[Finding]:
         says = f"{folder.path} cannot be written ({folder.refusal})"
         yield Finding(EMULATOR, "cache", missing, says, "export GPUNET_EMULATOR_CACHE=/tmp/gpunet-emulator")
     else:
-        yield Finding(EMULATOR, "cache", WORKS, str(folder))
+        yield from _limit(folder)
+
+
+def _limit(folder: CacheFolder) -> Iterator[Finding]:
+    try:
+        limit = cache_limit() / 2**30
+    except BackendError as error:
+        yield Finding(EMULATOR, "cache", FAILS, one_line(error), f"unset {LIMIT_VARIABLE}")
+    else:
+        yield Finding(EMULATOR, "cache", WORKS, f"{folder}; pruned above {limit:.3g} GiB ({LIMIT_VARIABLE} sets it)")

@@ -38,9 +38,18 @@ def test_an_emulator_that_is_ready(install: Any, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(emulator_checks, "find_wheel", lambda: SimpleNamespace(version="14.2.0"))
     monkeypatch.setattr(emulator_checks, "find_compiler", lambda: SimpleNamespace(identity="g++ 12"))
     monkeypatch.setenv("GPUNET_EMULATOR_CACHE", str(tmp_path))
+    monkeypatch.delenv("GPUNET_EMULATOR_CACHE_LIMIT", raising=False)
     report = examine()
     assert report.emulator_works
     assert report.as_dict()["emulator"] is True
+    assert (
+        finding(report, "cache").says == f"{tmp_path}: empty; pruned above 2 GiB (GPUNET_EMULATOR_CACHE_LIMIT sets it)"
+    )
+    monkeypatch.setenv("GPUNET_EMULATOR_CACHE_LIMIT", "much")
+    cache = finding(examine(), "cache")
+    assert (cache.status, cache.remedy) == ("fails", "unset GPUNET_EMULATOR_CACHE_LIMIT")
+    assert "got 'much'" in cache.says
+    monkeypatch.delenv("GPUNET_EMULATOR_CACHE_LIMIT")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GPUNET_EMULATOR_CACHE", str(tmp_path / "file"))
     cache = finding(examine(), "cache")

@@ -28,7 +28,7 @@ def test_what_numpy_needs_is_there(install: Any) -> None:
     report = examine()
     assert report.base_works
     assert not report.gpu_works
-    assert names(report, "NumPy") == ["Python", "gpunet", "packages", "kernels", "recipes", "BLAS", "threads"]
+    assert names(report, "NumPy") == ["Python", "gpunet", "packages", *resources.FOLDERS, "BLAS", "threads"]
     assert f"numpy {np.__version__}" in finding(report, "packages").says
     assert all(each.remedy for each in report.findings if each.status == "absent" and each.name != "platform")
     assert "NumPy     works" in str(report)
