@@ -123,8 +123,8 @@ def input_gradient(grad_y: Floats, weight: Floats, x_shape: tuple[int, ...], win
         fill(part, framed, top, left)
 
     per_image = out_size[0] * out_size[1] * problem.row_length * grad_x.itemsize
-    size = min(BLOCK_BYTES // max(1, per_image), -(-x_shape[0] // parallel.SHARES))
-    parallel.run(job, parallel.pieces(x_shape[0], size))
+    images = x_shape[0]
+    parallel.run(job, parallel.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image))
     return grad_x
 
 
@@ -170,8 +170,8 @@ class _Problem:
         row_bytes = max(1, cols * self.row_length * self.dtype.itemsize)
         if rows * row_bytes <= BLOCK_BYTES:
             whole = slice(0, rows)
-            size = min(BLOCK_BYTES // max(1, rows * row_bytes), -(-self.images // parallel.SHARES))
-            return [Block(part, whole) for part in parallel.pieces(self.images, size)]
+            images = parallel.shares(self.images, BLOCK_BYTES // (rows * row_bytes), self.images * rows * row_bytes)
+            return [Block(part, whole) for part in images]
         parts = parallel.pieces(rows, BLOCK_BYTES // row_bytes)
         return [Block(slice(image, image + 1), part) for image in range(self.images) for part in parts]
 

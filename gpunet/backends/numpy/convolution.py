@@ -1,8 +1,9 @@
 """Convolution: which algorithm computes it.
 
-    depthwise   one channel a group: multiply-adds without a matrix
-    winograd    3x3 at stride 1 with enough channels: a quarter of the multiplications, ten times the rounding error
-    columns     everything else: windows copied into matrices
+    depthwise    one channel a group: multiply-adds without a matrix
+    winograd     3x3 at stride 1 with enough channels: a quarter of the multiplications, ten times the rounding error
+    row columns  at stride 1 to few filters from more channels: one product for all rows of the kernel
+    columns      everything else: windows copied into matrices
 
 A gradient for the images at stride 1 is itself a convolution, of the gradient with the reversed filters. All results
 are channels-last in memory.
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunet.backends.numpy import columns, depthwise, winograd
+from gpunet.backends.numpy import columns, depthwise, row_columns, winograd
 from gpunet.backends.numpy.windows import Floats, crop, element_views, pad, padded_size, window_view
 from gpunet.geometry import Pair, Window
 
 WINOGRAD_CHANNELS = 16  # below, transforming the tiles costs more than it saves
+
+FEW_FILTERS = 16  # below, a product with as many columns as filters runs at half its speed
 
 
 def conv2d(
@@ -34,6 +37,8 @@ def conv2d(
         return depthwise.correlate(x, weight, bias, window, relu)
     if algorithm == "winograd":
         return winograd.correlate(x, weight, bias, window, relu)
+    if algorithm == "row columns":
+        return row_columns.correlate(x, weight, bias, window, relu)
     return columns.correlate(x, weight, bias, window, groups, relu)
 
 
@@ -50,7 +55,8 @@ def conv2d_backward_input(
         return depthwise.input_gradient(grad_y, weight, x_shape, window)
     reversed_window = _reversed(window, grad_y.shape, x_shape)
     # Columns of grad_y are read, those of grad_x written and read and added: one of the latter costs as much as two.
-    if reversed_window is not None and weight.shape[0] <= 2 * x_shape[1]:
+    cheaper = weight.shape[0] <= 2 * x_shape[1] or (x_shape[1] < FEW_FILTERS and groups == 1)
+    if reversed_window is not None and cheaper:
         return conv2d(grad_y, _reversed_filters(weight, groups), None, reversed_window, groups, precision)
     return columns.input_gradient(grad_y, weight, x_shape, window, groups)
 
@@ -104,6 +110,9 @@ def _algorithm(
         and winograd.use_of_tiles(out_size) >= 0.5
     ):
         return "winograd"
+    few_filters = weight_shape[0] < FEW_FILTERS and weight_shape[0] < weight_shape[1]
+    if few_filters and groups == 1 and window.stride == (1, 1) and window.kernel[0] > 1:
+        return "row columns"
     return "columns"
 
 

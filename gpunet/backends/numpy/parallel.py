@@ -12,20 +12,23 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from contextvars import copy_context
-from functools import cache
+from contextvars import Context, copy_context
+from functools import cache, partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 from gpunet.errors import BackendError
 
+UNCUT_BYTES = 2 << 20  # work below it is done by one thread
+
 T = TypeVar("T")
 Piece = TypeVar("Piece")
 THREADS_VARIABLE = "GPUNET_NUM_THREADS"
-SHARES = 4  # a batch is cut into at least so many pieces, however small, so that there is something to share out
+SHARES = 4  # pieces of a batch, so that there is something to share out, ...
+SHARE_BYTES = 2 << 20  # ... unless they would be smaller than this
 PIECE_BYTES = 1 << 20  # about one core's L2 cache: several passes over a piece read memory once
 
 
@@ -94,14 +97,36 @@ class _Worker(threading.local):
 _worker = _Worker()
 
 
+class _Crew:
+    """Standing threads, one for each core but the caller's, that wait for something to help with.
+
+    A hand-over through a queue takes half as long as one to an executor, and small nets are made of hand-overs.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        for number in range(size):
+            threading.Thread(target=self._stand, name=f"gpunet-{number}", daemon=True).start()
+        self.size = size
+
+    def _stand(self) -> None:
+        while (task := self.tasks.get()) is not None:
+            task()
+
+    def dismiss(self) -> None:
+        """Let the threads end."""
+        for _ in range(self.size):
+            self.tasks.put(None)
+
+
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, thread_count() - 1), thread_name_prefix="gpunet")
+def _crew() -> _Crew:
+    return _Crew(max(1, thread_count() - 1))
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked child has none of its parent's threads; it makes workers of its own.
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    # A forked child has none of its parent's threads; it makes a crew of its own.
+    os.register_at_fork(after_in_child=_crew.cache_clear)
 
 
 def run(job: Callable[[Piece], T], pieces: Sequence[Piece]) -> list[T]:
@@ -126,20 +151,57 @@ def run(job: Callable[[Piece], T], pieces: Sequence[Piece]) -> list[T]:
             finally:
                 _worker.busy = False
 
-        # A copied context carries np.errstate, and with it the caller's choice of warnings, to the worker.
-        others = [_pool().submit(copy_context().run, work) for _ in range(workers - 1)]
+        finished: SimpleQueue[BaseException | None] = SimpleQueue()
+        helping = 0  # workers that have begun
+        late = False
+
+        def help_out(context: Context) -> None:
+            nonlocal helping
+            with lock:
+                if late:
+                    return
+                helping += 1
+            try:
+                context.run(work)
+            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
+                finished.put(error)
+            else:
+                finished.put(None)
+
+        for _ in range(workers - 1):
+            # A copied context carries np.errstate, and with it the caller's choice of warnings, to the worker.
+            _crew().tasks.put(partial(help_out, copy_context()))
         try:
             work()
         finally:
-            wait(others)  # never leave while a worker still writes into the results
-        for other in others:
-            other.result()
+            with lock:
+                late = True  # who has not woken up yet need not
+            # Never leave while a worker still writes into the results.
+            errors = [finished.get() for _ in range(helping)]
+        for error in errors:
+            if error is not None:
+                raise error
         return results
 
 
 def cache_sized(count: int, nbytes: int) -> list[slice]:
-    """``range(count)`` cut so that each piece of an array of ``nbytes``, cut along that axis, fits the cache."""
+    """``range(count)`` cut so that each piece of an array of ``nbytes``, cut along that axis, fits the cache.
+
+    A small array is not cut: handing over its pieces would take longer than the work.
+    """
+    if nbytes <= UNCUT_BYTES:
+        return pieces(count, count)
     return pieces(count, PIECE_BYTES * count // max(1, nbytes))
+
+
+def shares(count: int, most: int, nbytes: int) -> list[slice]:
+    """``range(count)`` cut into pieces of at most ``most``, and into `SHARES` of them if they are worth a hand-over.
+
+    Args:
+        nbytes: of the work on all of them together.
+    """
+    worth = count * SHARE_BYTES // max(1, nbytes)
+    return pieces(count, min(most, max(worth, -(-count // SHARES))))
 
 
 def pieces(count: int, size: int) -> list[slice]:

@@ -64,8 +64,9 @@ def copy_pixels(target: Floats, source: Floats) -> None:
     together = target.dtype == source.dtype and target.strides[-1] == source.strides[-1] == itemsize
     if together and 1 < channels <= FEW_CHANNELS and target.size > 0:
         item = np.dtype((np.void, channels * itemsize))
-        target, source = target.view(item)[..., 0], source.view(item)[..., 0]
-    np.copyto(target, source)
+        np.copyto(target.view(item)[..., 0], source.view(item)[..., 0])
+    else:
+        np.copyto(target, source)
 
 
 def crop(framed: Floats, window: Window, x_shape: tuple[int, ...]) -> Floats:

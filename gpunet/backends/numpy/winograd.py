@@ -177,8 +177,9 @@ def _blocks(images: int, grid: Pair, channels: int) -> list[_Block]:
     tiles = max(MINIMUM_TILES, BLOCK_COLUMNS // channels)
     if grid[0] * grid[1] <= tiles:
         whole = slice(0, grid[0])
-        size = min(tiles // (grid[0] * grid[1]), -(-images // parallel.SHARES))
-        return [_Block(part, whole) for part in parallel.pieces(images, size)]
+        nbytes = images * grid[0] * grid[1] * 36 * channels * 4
+        parts = parallel.shares(images, tiles // (grid[0] * grid[1]), nbytes)
+        return [_Block(part, whole) for part in parts]
     rows = parallel.pieces(grid[0], max(1, tiles // grid[1]))
     return [_Block(slice(image, image + 1), part) for image in range(images) for part in rows]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -148,13 +147,17 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(
 ) -> None:
     """Small pieces give every thread something to do."""
     monkeypatch.setattr(parallel, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(parallel, "UNCUT_BYTES", 0)
+    monkeypatch.setattr(parallel, "SHARE_BYTES", 1)
     monkeypatch.setattr(column_products, "BLOCK_BYTES", piece_bytes)
     found = []
     for threads in (1, 2, 5):
-        with monkeypatch.context() as patch, ThreadPoolExecutor(threads) as pool:
+        crew = parallel._Crew(threads)
+        with monkeypatch.context() as patch:
             patch.setattr(parallel, "thread_count", lambda threads=threads: threads)
-            patch.setattr(parallel, "_pool", lambda pool=pool: pool)
+            patch.setattr(parallel, "_crew", lambda crew=crew: crew)
             found.append([result.tobytes() for call, arguments in calls for result in as_arrays(call(*arguments))])
+        crew.dismiss()
     assert found[0] == found[1] == found[2]
 
 

@@ -18,9 +18,9 @@ def threads(monkeypatch):
     """Sets the number of threads, and gives this process its own back afterwards."""
 
     def reset():
-        if parallel._pool.cache_info().currsize:
-            parallel._pool().shutdown()
-        parallel._pool.cache_clear()
+        if parallel._crew.cache_info().currsize:
+            parallel._crew().dismiss()
+        parallel._crew.cache_clear()
         parallel.thread_count.cache_clear()
 
     def set_threads(count):
