@@ -14,6 +14,7 @@ import pytest
 from doctor_findings import PIP, finding, names
 from fake_cupy import CompileError
 
+from gpunet import resources
 from gpunet.doctor import Finding, base_checks, cupy_checks, examine
 from gpunet.doctor.finding import found
 from gpunet.doctor.folders import CacheFolder
