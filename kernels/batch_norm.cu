@@ -73,8 +73,8 @@ __device__ inline accumulator gradient_at(const real* grad_y, const real* y, ind
   return y ? through_rectifier(grad_y[element], y[element]) : grad_y[element];
 }
 
-// Rounded by itself: the compiler would else fuse it with a product before it into one operation that rounds once, and
-// the bits would not be those of one operation after the other.
+// A sum that rounds by itself. The compiler may fuse a product and a sum into one operation that rounds once; whether
+// it does must not depend on a residual or a rectifier: the bits are those of one operation after the other.
 __device__ inline float rounded_sum(float first, float second) { return __fadd_rn(first, second); }
 __device__ inline double rounded_sum(double first, double second) { return __dadd_rn(first, second); }
 
@@ -131,7 +131,7 @@ extern "C" __global__ void batch_norm_apply(const real* __restrict__ x, const re
     const accumulator scale = weight ? accumulator(inv_std[channel]) * accumulator(weight[channel])
                                      : accumulator(inv_std[channel]);
     const accumulator scaled = (accumulator(x[i]) - accumulator(mean[channel])) * scale;
-    real value = real(bias ? scaled + accumulator(bias[channel]) : scaled);
+    real value = real(bias ? rounded_sum(scaled, accumulator(bias[channel])) : scaled);
     if (residual) value = real(rounded_sum(accumulator(value), accumulator(residual[i])));
     y[i] = relu ? rectified(value) : value;
   }
@@ -149,7 +149,7 @@ extern "C" __global__ void batch_norm_gradient_sums(const real* __restrict__ gra
     for (; walk.is_inside(); walk.advance()) {
       const accumulator grad = gradient_at(grad_y, y, walk.element);
       sums.bias += grad;
-      sums.weight += grad * ((accumulator(x[walk.element]) - center) * scale);
+      sums.weight = rounded_sum(sums.weight, grad * ((accumulator(x[walk.element]) - center) * scale));
     }
     sums = block_reduce(sums, AddGradientSums(), scratch);
     if (threadIdx.x == 0) {
@@ -193,6 +193,7 @@ extern "C" __global__ void batch_norm_backward(const real* __restrict__ grad_y, 
     const accumulator normalised = (accumulator(x[i]) - accumulator(mean[channel])) * deviation;
     const accumulator through_variance = normalised * (accumulator(grad_weight[channel]) / values);
     const accumulator through_mean = accumulator(grad_bias[channel]) / values;
-    grad_x[i] = real((gradient_at(grad_y, y, i) - through_variance - through_mean) * scale);
+    const accumulator direct = rounded_sum(gradient_at(grad_y, y, i), -through_variance);
+    grad_x[i] = real((direct - through_mean) * scale);
   }
 }
