@@ -7,9 +7,15 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 
-# Two folders stand beside the package in the repository and inside it once installed: kernels/ because it is the one
-# home of CUDA C, recipes/ because users copy from it. gpunet/resources.py finds both, wherever they are.
-FOLDERS = {"gpunet.kernels": "kernels", "gpunet.recipes": "recipes"}
+# Folders that stand beside the package in the repository and inside it once installed: kernels/ because it is the one
+# home of CUDA C, recipes/ because users copy from it, benchmarks/ because they also run where gpunet is not installed.
+# gpunet/resources.py finds them, wherever they are.
+FOLDERS = {
+    "gpunet.kernels": "kernels",
+    "gpunet.recipes": "recipes",
+    "gpunet.benchmarks": "benchmarks",
+    "gpunet.benchmarks.peers": "benchmarks/peers",
+}
 
 # 14.1.0 was withdrawn. A bare "cupy" would be built from source, so no extra ever names it.
 CUPY_VERSIONS = ">=14.0.1,!=14.1.0"
@@ -75,6 +81,7 @@ setup(
         "gpunet.data": ["**/*.npz", "**/*.gz", "**/*.csv", "**/*.txt", "**/*.md", "**/LICENSE*"],
         "gpunet.kernels": ["*.cu", "*.cuh"],
         "gpunet.recipes": ["*.toml"],
+        "gpunet.benchmarks": ["*.toml"],
     },
     install_requires=["numpy>=2.0", "tqdm>=4.66", "safetensors>=0.4.3", "threadpoolctl>=3.5"],
     extras_require=EXTRAS,

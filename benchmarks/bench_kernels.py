@@ -13,12 +13,11 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from benchmarks import results, timing
 from benchmarks.machine import command_line, in_words, run_record
-from benchmarks.options import positive
+from benchmarks.options import add_output_option, positive
 from benchmarks.peers.architectures import NETS
 from benchmarks.results import digits, markdown_table
 from benchmarks.workers import Worker, WorkerError
@@ -40,9 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backends", nargs="+", choices=["numpy", "cupy"], default=["numpy"], help="default: numpy")
     parser.add_argument("--samples", type=positive, default=7, help="of each call (default: %(default)s)")
     parser.add_argument("--sample-seconds", type=float, default=0.1, help="of each sample (default: %(default)s)")
-    parser.add_argument("--output", type=Path, default=None, metavar="FILE.json", help="results; FILE.md and FILE.png "
-                        "appear beside it (default: benchmarks/results/kernels.json in a checkout, "
-                        "gpunet-bench/kernels.json elsewhere)")  # fmt: skip
+    add_output_option(parser, NAME)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; or 1 if nothing could be measured.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_kernels", description=__doc__,
+    parser = argparse.ArgumentParser(prog=f"gpunet bench {NAME}", description=__doc__,
+                                     epilog=f"example:\n  {EXAMPLE}", allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     add_options(parser)
     return run(parser.parse_args(arguments), command_line(NAME, list(arguments or ())))

@@ -15,6 +15,7 @@ from typing import Any
 
 CPUINFO = Path("/proc/cpuinfo")
 _REPOSITORY = Path(__file__).resolve().parents[1]
+_PLACES = ("--output", "--python")
 _VARIABLES = re.compile(r"^(GPUNET_|OPENBLAS_|OMP_|MKL_|KMP_|GOMP_|BLIS_|TF_(CPP|ENABLE|NUM|XLA)_|XLA_|TORCH|MALLOC_)")
 
 
@@ -119,8 +120,15 @@ def in_words(about: dict[str, Any]) -> str:
 
 
 def command_line(name: str, arguments: list[str]) -> list[str]:
-    """The command that repeats a run, as users type it."""
-    return ["gpunet", "bench", name, *arguments]
+    """The command that repeats a run on any machine, as users type it: without paths of this one."""
+    words, kept = list(arguments), []
+    while words:
+        word = words.pop(0)
+        if word in _PLACES:
+            words = words[1:]
+        elif not word.startswith(tuple(f"{place}=" for place in _PLACES)):
+            kept.append(word)
+    return ["gpunet", "bench", name, *kept]
 
 
 def _lines(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import in_words
-from benchmarks.workers import FOLDER
+from benchmarks.workers import FOLDER, IN_CHECKOUT
 
 RESULTS = FOLDER / "results"
 Plot = Callable[[Any, dict[str, Any]], None]
@@ -16,8 +16,7 @@ Plot = Callable[[Any, dict[str, Any]], None]
 
 def default_path(name: str) -> Path:
     """Where a benchmark of a checkout leaves its results; for an installed package, the current folder."""
-    in_checkout = (FOLDER.parent / "setup.py").is_file()
-    return (RESULTS if in_checkout else Path.cwd() / "gpunet-bench") / f"{name}.json"
+    return (RESULTS if IN_CHECKOUT else Path.cwd() / "gpunet-bench") / f"{name}.json"
 
 
 def write(record: dict[str, Any], path: Path, markdown: str, plot: Plot | None = None) -> list[Path]:

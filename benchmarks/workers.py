@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 FOLDER = Path(__file__).resolve().parent
+IN_CHECKOUT = (FOLDER.parent / "setup.py").is_file()
 TIMEOUT = 900.0  # seconds that a command may take: some compile for minutes
 _LINES_OF_AN_ERROR = 6
 
@@ -26,7 +27,7 @@ path = folder + "/__init__.py"
 spec = importlib.util.spec_from_file_location("benchmarks", path, submodule_search_locations=[folder])
 sys.modules["benchmarks"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["benchmarks"])
-sys.path.append(root)
+sys.path += [root] if root else []
 importlib.import_module(module).main()
 """
 
@@ -68,15 +69,12 @@ class Worker:
         python: its interpreter.
         threads: how many it may use.
         module: whose ``main`` serves the commands.
-        root: where gpunet is if it is not installed; by default beside this folder.
     """
 
-    def __init__(
-        self, python: Path | str, threads: int, module: str = "benchmarks.peers.child", root: Path = FOLDER.parent
-    ) -> None:
+    def __init__(self, python: Path | str, threads: int, module: str = "benchmarks.peers.child") -> None:
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see close
         self._process = subprocess.Popen(
-            [str(python), "-c", _BOOTSTRAP, str(FOLDER), str(root), module],
+            [str(python), "-c", _BOOTSTRAP, str(FOLDER), _root(), module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -136,13 +134,18 @@ class Worker:
         return f"died at {do!r} with status {status}: " + " | ".join(lines[-_LINES_OF_AN_ERROR:] or ["said nothing"])
 
 
-def can_import(python: Path | str, modules: Sequence[str], root: Path = FOLDER.parent) -> bool:
+def _root() -> str:
+    """The checkout, for a gpunet that is not installed."""
+    return str(FOLDER.parent) if IN_CHECKOUT else ""
+
+
+def can_import(python: Path | str, modules: Sequence[str]) -> bool:
     """Whether an interpreter finds all of ``modules``; nothing is imported."""
-    program = "import importlib.util as u, sys; sys.path.append(sys.argv[1]); "
+    program = "import importlib.util as u, sys; sys.path += [sys.argv[1]] if sys.argv[1] else []; "
     program += "sys.exit(not all(u.find_spec(name) for name in sys.argv[2:]))"
     try:
         done = subprocess.run(
-            [str(python), "-c", program, str(root), *modules],
+            [str(python), "-c", program, _root(), *modules],
             capture_output=True,
             check=False,
             env=environment(1, python),

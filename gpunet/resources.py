@@ -7,19 +7,19 @@ from pathlib import Path
 from gpunet.errors import DataError
 from gpunet.installation import restore_command
 
-FOLDERS = ("kernels", "recipes")
+FOLDERS = ("kernels", "recipes", "benchmarks")
 _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """The folder of kernels or recipes that belongs to this gpunet.
+    """The folder of kernels, recipes or benchmarks that belongs to this gpunet.
 
     An installed wheel holds it in the package, as ``gpunet/kernels``; a bare checkout and an editable install have it
     beside the package. ``import gpunet.kernels`` works wherever gpunet is installed, editable or not; in a bare
     checkout the folder is no part of the package, and only this function finds it.
 
     Args:
-        name: "kernels" or "recipes".
+        name: "kernels", "recipes" or "benchmarks".
 
     Returns:
         absolute path of an existing directory.

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import gpunet
+from gpunet import resources
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -125,13 +126,16 @@ def installed(distributions: tuple[Path, Path], tmp_path_factory: pytest.TempPat
 
 
 def product_files() -> set[str]:
-    """What a wheel must hold: every file of the package and of the two folders that move into it."""
-    names = set()
-    for folder, prefix in (("gpunet", "gpunet"), ("kernels", "gpunet/kernels"), ("recipes", "gpunet/recipes")):
-        for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                names.add(f"{prefix}/{path.relative_to(ROOT / folder).as_posix()}")
+    """What a wheel must hold: every file of the package and of the folders that move into it, results excepted."""
+    names = {f"gpunet/{name}" for name in files_in(ROOT / "gpunet")}
+    for folder in resources.FOLDERS:
+        names |= {f"gpunet/{folder}/{name}" for name in files_in(ROOT / folder) if not name.startswith("results/")}
     return names
+
+
+def files_in(folder: Path) -> set[str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix() for path in files}
 
 
 def test_the_wheel_holds_the_product_and_nothing_else(wheel_names: set[str]) -> None:

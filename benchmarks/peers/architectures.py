@@ -141,6 +141,23 @@ def _resnet18() -> tuple[Layer, ...]:
     return (*layers, AveragePool(), Linear(1000))
 
 
+def _stack(channels: int, side: int, depth: int) -> Net:
+    layers = (Conv(channels, 3, padding=1), ReLU()) * depth
+    title = f"{depth} convolutions of {channels} channels on {side}x{side}"
+    return Net(stack_name(channels, side, depth), title, (3, side, side), 10, (*layers, AveragePool(), Linear(10)))
+
+
+def stack_name(channels: int, side: int, depth: int) -> str:
+    """The name of a net of equal 3x3 convolutions, whose sizes can be varied one by one."""
+    return f"stack-{channels}-{side}-{depth}"
+
+
+def find(name: str) -> Net:
+    """The net of that name: one of `NETS`, or what `stack_name` gave."""
+    kind, *numbers = name.split("-")
+    return _stack(*map(int, numbers)) if kind == "stack" else NETS[name]
+
+
 NETS = {
     net.name: net
     for net in (

@@ -3,9 +3,10 @@
 A command and an answer are one line of JSON each:
 
     {"do": "open", "module": "torch_peer", "net": "vgg", "batch_size": 64, "variant": "", "threads": 2}
-    {"do": "build"}              -> {"parameters": 123}
-    {"do": "warm up"}            -> {"seconds": 0.25, "loss": 2.3}      the fastest step of the warm-up
-    {"do": "run", "steps": 4}    -> a `Sample`; one step before it is not timed, for others have used the caches
+    {"do": "build"}               -> {"parameters": 123}
+    {"do": "first step"}          -> {"loss": 2.3, "cpu_seconds": 0.8}
+    {"do": "warm up"}             -> {"loss": 2.3, "seconds": 0.25}: the fastest step of the warm-up
+    {"do": "run", "steps": 4}     -> a `Sample`; one step before it is not timed, for others have used the caches
     {"do": "memory", "steps": 10} -> instead of build: bytes that net and training take
     {"do": "quit"}
 
@@ -19,11 +20,12 @@ import json
 import math
 import os
 import sys
+import time
 from typing import Any, TextIO
 
 from benchmarks import timing
 from benchmarks.machine import process_record
-from benchmarks.peers.architectures import NETS
+from benchmarks.peers.architectures import find
 from benchmarks.peers.contender import Contender, Task
 from benchmarks.peers.memory import Peak
 
@@ -40,13 +42,17 @@ class Child:
         """Import the framework and make the batch."""
         timing.pin(threads)
         peer = importlib.import_module(f"benchmarks.peers.{module}")
-        self.contender = peer.CONTENDER(Task(NETS[net], batch_size, variant, threads))
+        self.contender = peer.CONTENDER(Task(find(net), batch_size, variant, threads))
         return {**process_record(self.contender.packages), **self.contender.about()}
 
     def do_build(self) -> dict[str, Any]:
         """Make net and optimizer."""
         self.contender.build()
         return {"parameters": self.contender.parameters()}
+
+    def do_first_step(self) -> dict[str, Any]:
+        """One step, and the processor time of everything since the process began."""
+        return {"loss": self.contender.step(), "cpu_seconds": time.process_time()}
 
     def do_warm_up(self) -> dict[str, Any]:
         """Step until compilers, caches and allocators have settled."""

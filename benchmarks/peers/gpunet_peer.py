@@ -23,6 +23,8 @@ def _layer(layer: a.Layer, shape: a.Shape) -> gn.Module:
         return gn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
     if isinstance(layer, a.Linear):
         return gn.Linear(shape[0], layer.features)
+    if isinstance(layer, a.AveragePool):
+        return gn.Sequential(gn.AdaptiveAvgPool2d(1), gn.Flatten())
     return {a.ReLU: gn.ReLU, a.Flatten: gn.Flatten}[type(layer)]()
 
 

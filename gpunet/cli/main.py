@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gpunet._version import __version__
-from gpunet.cli import compare, doctor, emulate, evaluate, predict, summary, train
+from gpunet.cli import bench, compare, doctor, emulate, evaluate, predict, summary, train
 from gpunet.cli.parser import Parser, add_command
 from gpunet.cli.settings import say
 from gpunet.errors import GpunetError
@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": predict,
     "summary": summary,
     "compare": compare,
+    "bench": bench,
     "doctor": doctor,
     "emulate": emulate,
 }

@@ -310,7 +310,7 @@ def test_a_kernel_that_only_the_recorded_run_launches_is_an_error(
 def test_the_tracer_agrees_with_hand_counting(emulator: None) -> None:
     """The real tracer, on a kernel whose every warp reads and writes 128 bytes that lie side by side."""
     with TracedRun(["elementwise"], "float32") as run:
-        traced = run.traffic(["elementwise", "dropout"])
+        traced = run.traffic(["elementwise", "dropout", "reductions"])
     traffic = {launch.kernel: traffic for launch, traffic in traced}
     requests = 2 * math.prod(IMAGES) // 32  # one load and one store for each 32 elements
     assert traffic["relu"] == Traffic(requests, 4 * requests, 4 * requests, 4 * requests)
