@@ -2,90 +2,139 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gpunet.backends.numpy import parallel
+from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy.places import Images
 from gpunet.backends.numpy.selection import keep_where
-from gpunet.backends.numpy.windows import Floats, crop, element_views, pad, padded_size
+from gpunet.backends.numpy.windows import Floats
 from gpunet.geometry import Pair, Window
 
+Offsets = NDArray[np.unsignedinteger]
 
-def max_pool2d(x: Floats, window: Window) -> tuple[Floats, NDArray[np.unsignedinteger]]:
+
+def max_pool2d(x: Floats, window: Window) -> tuple[Floats, Offsets]:
     """See `Backend.max_pool2d`."""
-    out_size = window.output_size(*x.shape[2:])
-    y = np.empty((*x.shape[:2], *out_size), x.dtype)
-    offsets = np.zeros(y.shape, np.min_scalar_type(window.area - 1))
-    parallel.run(
-        lambda images: _choose(x[images], window, y[images], offsets[images]),
-        parallel.cache_sized(len(x), x.nbytes),
-    )
+    images, shape = Images(x), (*x.shape[:2], *window.output_size(*x.shape[2:]))
+    y = _empty(images, shape, x.dtype)
+    offsets = _empty(images, shape, np.min_scalar_type(window.area - 1))
+    first = _first_real(window, (x.shape[2], x.shape[3]))
+    all_x, all_y, all_offsets = (images.view(array) for array in (x, y, offsets))
+
+    def job(some: slice, rows: slice) -> None:
+        chosen = all_offsets[some][images.rows(rows)]
+        chosen[...] = 0 if first is None else images.spread(first[rows])
+        choose = _Choice(images, window, rows, all_x[some], all_y[some][images.rows(rows)], chosen)
+        choose.largest()
+
+    _run(job, images.pieces(x, shape[2]))
     return y, offsets
 
 
-def _choose(x: Floats, window: Window, y: Floats, offsets: NDArray[np.unsignedinteger]) -> None:
-    """Write the largest elements into ``y`` and add their places to ``offsets``, which comes as zeros."""
-    size: Pair = (x.shape[2], x.shape[3])
-    out_size: Pair = (y.shape[2], y.shape[3])
-    framed = pad(x, window, out_size, fill=-np.inf)
-    views = [view for _, _, view in element_views(framed, window, out_size)]
-    y[...] = views[0]
-    for view in views[1:]:
-        np.maximum(y, view, out=y)
+class _Choice:
+    """The largest elements of some windows.
 
-    # The first place that holds the maximum is the number of places before it that do not.
+    Args:
+        x: view of images.
+        y: view of the outputs ``rows`` of these images, to be written.
+        offsets: like y; comes with the first real place of each window.
+    """
+
+    def __init__(self, images: Images, window: Window, rows: slice, x: Floats, y: Floats, offsets: Offsets) -> None:
+        self._images, self._x, self._y, self._offsets = images, x, y, offsets
+        size, cols = (x.shape[1:3], y.shape[2]) if images.last else (x.shape[2:4], y.shape[3])
+        self._places = images.places(window, (size[0], size[1]), rows, cols)
+
+    def _element(self, index: int, out: Floats) -> Floats:
+        """What all windows hold at one place, -inf where that is padding."""
+        _, outputs, pixels = self._places[index]
+        seen = self._x[pixels]
+        if seen.shape != out.shape:
+            out.fill(-np.inf)
+        self._images.copy(seen, out[outputs])
+        return out
+
+    def largest(self) -> None:
+        """Write y and offsets."""
+        y, offsets = self._y, self._offsets
+        element = memory.workspace("element", y.shape, y.dtype)
+        larger = memory.workspace("larger", y.shape, bool)
+        place = memory.workspace("place", y.shape, offsets.dtype)
+        self._element(0, out=y)
+        for index in range(1, len(self._places)):
+            self._element(index, out=element)
+            np.greater(element, y, out=larger)
+            np.maximum(y, element, out=y)
+            # Places come in rising order: the last one that was larger is the largest number.
+            np.multiply(larger.view(np.uint8), offsets.dtype.type(index), out=place)
+            np.maximum(offsets, place, out=offsets)
+        if np.isnan(np.vdot(y, y)):  # squares cannot cancel: NaN if and only if some element is
+            self._last_nan(element)
+        if np.equal(y, 0, out=larger).any() and np.signbit(self._x).any():
+            self._signs_of_zeros(element, larger)
+
+    def _last_nan(self, element: Floats) -> None:
+        for index in range(len(self._places)):
+            is_nan = np.isnan(self._element(index, out=element))
+            np.copyto(self._offsets, self._offsets.dtype.type(index), where=is_nan)
+
+    def _signs_of_zeros(self, element: Floats, is_zero: NDArray[np.bool_]) -> None:
+        """Of 0.0 and -0.0 `numpy.maximum` returns either; y is the element that was chosen."""
+        for index in range(len(self._places)):
+            np.copyto(self._y, self._element(index, out=element), where=is_zero & (self._offsets == index))
+
+
+def _first_real(window: Window, size: Pair) -> Offsets | None:
+    """The first place (H', W') of each window that is no padding; None where that is 0 everywhere."""
     rows, cols = window.real_elements(*size)
-    all_real = rows.all() and cols.all()
-    unmatched = np.ones(y.shape, bool)
-    differs = np.empty(y.shape, bool)
-    for place, view in enumerate(views[:-1] if all_real else views):
-        np.not_equal(view, y, out=differs)
-        if not all_real:  # padding equals the maximum where all else is -inf, and must still not win
-            i, j = divmod(place, window.kernel[1])
-            differs |= ~(rows[:, i, None] & cols[None, :, j])
-        unmatched &= differs
-        offsets += unmatched
-    is_nan = np.isnan(y)
-    if is_nan.any():
-        for place, view in enumerate(views):
-            np.copyto(offsets, offsets.dtype.type(place), where=np.isnan(view))
-    is_zero = y == 0
-    if is_zero.any() and np.signbit(x).any():
-        # np.maximum returns either one of 0.0 and -0.0; y is the element that was chosen.
-        for place, view in enumerate(views):
-            np.copyto(y, view, where=is_zero & (offsets == place))
+    if rows[:, 0].all() and cols[:, 0].all():
+        return None
+    first = np.add.outer(rows.argmax(axis=1) * window.kernel[1], cols.argmax(axis=1))
+    return np.asarray(first, np.min_scalar_type(window.area - 1))
 
 
-def max_pool2d_backward(
-    grad_y: Floats, offsets: NDArray[np.unsignedinteger], x_shape: tuple[int, ...], window: Window
-) -> Floats:
+def max_pool2d_backward(grad_y: Floats, offsets: Offsets, x_shape: tuple[int, ...], window: Window) -> Floats:
     """See `Backend.max_pool2d_backward`."""
-    out_size: Pair = (grad_y.shape[2], grad_y.shape[3])
-    grad_x = np.empty(x_shape, grad_y.dtype)
 
-    def job(images: slice) -> None:
-        grad, chosen, part = grad_y[images], offsets[images], grad_x[images]
-        framed = np.zeros((*part.shape[:2], *padded_size(window, out_size)), part.dtype)
-        for place, (_, _, view) in enumerate(element_views(framed, window, out_size)):
-            sent = keep_where(chosen == place, grad)
-            if window.overlaps:
-                view += sent
-            else:
-                view[...] = sent
-        part[...] = crop(framed, window, part.shape)
+    def sent(grad: Floats, chosen: Offsets) -> Callable[[int], Floats]:
+        is_chosen = memory.workspace("larger", chosen.shape, bool)
+        share = memory.workspace("element", grad.shape, grad.dtype)
+        return lambda place: keep_where(np.equal(chosen, place, out=is_chosen), grad, out=share)
 
-    parallel.run(job, parallel.cache_sized(len(grad_x), grad_x.nbytes))
-    return grad_x
+    return _distribute(grad_y, offsets, x_shape, window, sent)
 
 
 def avg_pool2d(x: Floats, window: Window, count_include_pad: bool = True) -> Floats:
     """See `Backend.avg_pool2d`."""
-    out_size = window.output_size(*x.shape[2:])
-    framed = pad(x, window, out_size)
-    y = np.zeros((*x.shape[:2], *out_size), x.dtype)
-    for _, _, view in element_views(framed, window, out_size):
-        y += view
-    y /= _divisor((x.shape[2], x.shape[3]), window, count_include_pad, x.dtype)
+    images, shape = Images(x), (*x.shape[:2], *window.output_size(*x.shape[2:]))
+    y = _empty(images, shape, x.dtype)
+    all_x, all_y = images.view(x), images.view(y)
+    size: Pair = (x.shape[2], x.shape[3])
+    divisor = images.spread(_divisor(size, window, count_include_pad, x.dtype))
+    whole = _sees_all(window, size)
+
+    def job(some: slice, rows: slice) -> None:
+        y = all_y[some][images.rows(rows)]
+        if whole:
+            ones, sums = np.ones(window.area, x.dtype), y.reshape(len(y), -1)
+            if images.last:
+                np.matmul(ones, all_x[some].reshape(len(y), window.area, -1), out=sums)
+            else:
+                np.matmul(all_x[some].reshape(len(y), -1, window.area), ones, out=sums)
+        else:
+            element = memory.workspace("element", y.shape, y.dtype)
+            y.fill(0)
+            for _, outputs, pixels in images.places(window, size, rows, shape[3]):
+                part = element[outputs]
+                images.copy(all_x[some][pixels], part)
+                np.add(y[outputs], part, out=y[outputs])
+        np.divide(y, divisor[rows], out=y)
+
+    _run(job, images.pieces(x, shape[2]))
     return y
 
 
@@ -93,12 +142,74 @@ def avg_pool2d_backward(
     grad_y: Floats, x_shape: tuple[int, ...], window: Window, count_include_pad: bool = True
 ) -> Floats:
     """See `Backend.avg_pool2d_backward`."""
-    out_size: Pair = (grad_y.shape[2], grad_y.shape[3])
-    share = grad_y / _divisor((x_shape[2], x_shape[3]), window, count_include_pad, grad_y.dtype)
-    framed = np.zeros((*x_shape[:2], *padded_size(window, out_size)), grad_y.dtype)
-    for _, _, view in element_views(framed, window, out_size):
-        view += share
-    return crop(framed, window, x_shape)
+    divisor = _divisor((x_shape[2], x_shape[3]), window, count_include_pad, grad_y.dtype)
+    shares = np.divide(grad_y, divisor, out=memory.empty_like(grad_y))
+    images = Images(shares)
+    if _sees_all(window, (x_shape[2], x_shape[3])):
+        grad_x: Floats = _empty(images, x_shape, grad_y.dtype)
+        np.copyto(images.view(grad_x), images.view(shares))
+        return grad_x
+
+    def sent(share: Floats, _: None) -> Callable[[int], Floats]:
+        return lambda _: share
+
+    return _distribute(shares, None, x_shape, window, sent)
+
+
+def _distribute(
+    grad_y: Floats,
+    offsets: Offsets | None,
+    x_shape: tuple[int, ...],
+    window: Window,
+    sent: Callable[..., Callable[[int], Floats]],
+) -> Floats:
+    """Add up (N, C, H, W) from what each output sends to each place of its window.
+
+    Args:
+        sent: of the gradient and the offsets of some images, what they send by the number of the place.
+    """
+    images = Images(grad_y)
+    grad_x = _empty(images, x_shape, grad_y.dtype)
+    all_grads, all_y, all_offsets = images.view(grad_x), images.view(grad_y), offsets
+    if offsets is not None:
+        all_offsets = images.view(offsets)
+    size: Pair = (x_shape[2], x_shape[3])
+    (out_rows, out_cols) = grad_y.shape[2:]
+    covered = all(
+        window.kernel[axis] == window.stride[axis]
+        and window.padding[axis] == (0, 0)
+        and window.dilation[axis] == 1
+        and grad_y.shape[2 + axis] * window.stride[axis] == size[axis]
+        for axis in (0, 1)
+    )
+
+    def job(some: slice) -> None:
+        target = all_grads[some]
+        if not covered:
+            target.fill(0)
+        send = sent(all_y[some], None if all_offsets is None else all_offsets[some])
+        for number, outputs, pixels in images.places(window, size, slice(0, out_rows), out_cols):
+            share, part = send(number)[outputs], target[pixels]
+            if window.overlaps:
+                np.add(part, share, out=part)
+            else:
+                images.copy(share, part)
+
+    parallel.run(job, parallel.cache_sized(len(grad_x), 2 * grad_x.nbytes))
+    return grad_x
+
+
+def _run(job: Callable[[slice, slice], None], pieces: list[tuple[slice, slice]]) -> None:
+    parallel.run(lambda index: job(*pieces[index.start]), parallel.pieces(len(pieces), 1))
+
+
+def _empty(images: Images, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    return memory.empty_channels_last(shape, dtype) if images.last else memory.empty(shape, dtype)
+
+
+def _sees_all(window: Window, size: Pair) -> bool:
+    """Whether one window sees the whole image and nothing else."""
+    return window.kernel == size and window.dilation == (1, 1) and window.padding == ((0, 0), (0, 0))
 
 
 def _divisor(size: Pair, window: Window, count_include_pad: bool, dtype: np.dtype[np.floating]) -> Floats:
