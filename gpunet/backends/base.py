@@ -53,6 +53,10 @@ class Backend(Convolution, Pooling, Normalization, SoftmaxCrossEntropy, Elementw
     def synchronize(self) -> None:
         """Wait until everything asked of the device is done."""
 
+    def empty_like(self, x: Array) -> Array:
+        """An array like x with anything in it, for ``out=``: quicker than a fresh one where memory is kept."""
+        return self.xp.empty_like(x)
+
     def computing(self) -> AbstractContextManager[None]:
         """What must hold while a net computes; entered around each forward and each backward of every layer.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpunet.backends.base import Backend
-from gpunet.backends.numpy import convolution, elementwise, normalization, optimizers, pooling
+from gpunet.backends.numpy import convolution, elementwise, memory, normalization, optimizers, pooling
 from gpunet.backends.numpy.error_function import erf
 from gpunet.backends.numpy.parallel import single_threaded_blas
 from gpunet.backends.numpy.softmax_cross_entropy import softmax_cross_entropy
@@ -34,6 +34,10 @@ class NumpyBackend(Backend):
 
     def synchronize(self) -> None:
         """Nothing to wait for: NumPy returns when it is done."""
+
+    def empty_like(self, x: Any) -> np.ndarray:
+        """See `Backend.empty_like`."""
+        return memory.empty_like(x)
 
     def computing(self) -> AbstractContextManager[None]:
         """One BLAS thread for each product, here too: see `parallel`."""

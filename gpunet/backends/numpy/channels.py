@@ -19,7 +19,9 @@ from gpunet.backends.numpy import memory, parallel
 from gpunet.backends.numpy.layout import is_channels_last
 from gpunet.backends.numpy.windows import Floats
 
-TILES_IN_CACHE = 8  # an array, its result, three spread parameters and a workspace stay in the cache together
+# A tile is as large as the cache, though what is computed with it is then not in there together: with smaller ones two
+# threads spend their time on waking each other, since each call into NumPy hands the interpreter over.
+TILES_IN_CACHE = 1
 ROW = 512  # about as many numbers stand in a row of which matrix products take sums
 SAMPLES = 256  # about as many values of each channel are looked at to guess where its mean lies
 

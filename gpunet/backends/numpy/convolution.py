@@ -1,9 +1,10 @@
 """Convolution: which algorithm computes it.
 
-    depthwise    one channel a group: multiply-adds without a matrix
-    winograd     3x3 at stride 1 with enough channels: a quarter of the multiplications, ten times the rounding error
-    row columns  at stride 1 to few filters from more channels: one product for all rows of the kernel
-    columns      everything else: windows copied into matrices
+    depthwise      one channel a group: multiply-adds without a matrix
+    winograd       3x3 at stride 1 with many channels: a quarter of the multiplications, ten times the rounding error
+    winograd rows  3x3 at stride 1 with fewer channels: half of the multiplications, five times the error
+    row columns    at stride 1 to few filters from more channels: one product for all rows of the kernel
+    columns        everything else: windows copied into matrices
 
 A gradient for the images at stride 1 is itself a convolution, of the gradient with the reversed filters. All results
 are channels-last in memory.
@@ -13,11 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunet.backends.numpy import columns, depthwise, row_columns, winograd
+from gpunet.backends.numpy import columns, depthwise, row_columns, winograd, winograd_rows
 from gpunet.backends.numpy.windows import Floats, crop, element_views, pad, padded_size, window_view
 from gpunet.geometry import Pair, Window
 
-WINOGRAD_CHANNELS = 16  # below, transforming the tiles costs more than it saves
+WINOGRAD_CHANNELS = 32  # with fewer, transforming the tiles along both axes costs more than it saves ...
+WINOGRAD_ROW_CHANNELS = 16  # ... and with fewer than this, along one axis
 
 FEW_FILTERS = 16  # below, a product with as many columns as filters runs at half its speed
 
@@ -37,6 +39,8 @@ def conv2d(
         return depthwise.correlate(x, weight, bias, window, relu)
     if algorithm == "winograd":
         return winograd.correlate(x, weight, bias, window, relu)
+    if algorithm == "winograd rows":
+        return winograd_rows.correlate(x, weight, bias, window, relu)
     if algorithm == "row columns":
         return row_columns.correlate(x, weight, bias, window, relu)
     return columns.correlate(x, weight, bias, window, groups, relu)
@@ -75,6 +79,8 @@ def conv2d_backward_weight(
         return depthwise.weight_gradient(grad_y, x, weight_shape, window)
     if algorithm == "winograd":
         return winograd.weight_gradient(grad_y, x, window)
+    if algorithm == "winograd rows":
+        return winograd_rows.weight_gradient(grad_y, x, window)
     return columns.weight_gradient(grad_y, x, weight_shape, window, groups)
 
 
@@ -106,10 +112,10 @@ def _algorithm(
         precision != "strict"
         and winograd.fits(window)
         and groups == 1
-        and min(weight_shape[:2]) >= WINOGRAD_CHANNELS
+        and min(weight_shape[:2]) >= WINOGRAD_ROW_CHANNELS
         and winograd.use_of_tiles(out_size) >= 0.5
     ):
-        return "winograd"
+        return "winograd" if min(weight_shape[:2]) >= WINOGRAD_CHANNELS else "winograd rows"
     few_filters = weight_shape[0] < FEW_FILTERS and weight_shape[0] < weight_shape[1]
     if few_filters and groups == 1 and window.stride == (1, 1) and window.kernel[0] > 1:
         return "row columns"

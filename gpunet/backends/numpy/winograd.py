@@ -36,7 +36,8 @@ BLOCK_COLUMNS = 8192
 MINIMUM_TILES = 64  # in a block, for the products' sake
 PARTIAL_SUM_BYTES = 32 << 20  # of the weight's gradient, all together
 
-_B = np.array(
+# B^T, G and A^T of the source, along one axis: of the input, the weights and the output.
+INPUTS = np.array(
     [
         [4, 0, -5, 0, 1, 0],
         [0, -4, -4, 1, 1, 0],
@@ -46,7 +47,7 @@ _B = np.array(
         [0, 4, 0, -5, 0, 1],
     ]
 )
-_G = np.array(
+WEIGHTS = np.array(
     [
         [1 / 4, 0, 0],
         [-1 / 6, -1 / 6, -1 / 6],
@@ -56,7 +57,7 @@ _G = np.array(
         [0, 0, 1],
     ]
 )
-_A = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+OUTPUTS = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class _Matrices:
 
 @cache
 def _matrices(dtype: np.dtype[np.floating]) -> _Matrices:
-    return _Matrices(*(np.kron(matrix, matrix).astype(dtype) for matrix in (_B, _G, _A)))
+    return _Matrices(*(np.kron(matrix, matrix).astype(dtype) for matrix in (INPUTS, WEIGHTS, OUTPUTS)))
 
 
 @dataclass(frozen=True)

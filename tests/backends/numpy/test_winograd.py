@@ -11,7 +11,7 @@ from references import conv2d_reference
 from tolerances import WINOGRAD_FLOAT32, WINOGRAD_FLOAT64
 from window_cases import integers
 
-from gpunet.backends.numpy import NumpyBackend, columns, convolution, winograd
+from gpunet.backends.numpy import NumpyBackend, columns, convolution, memory, winograd, winograd_rows
 from gpunet.geometry import Window
 
 pytestmark = pytest.mark.numpy_only("an algorithm of the NumPy backend")
@@ -43,41 +43,46 @@ def assert_close(got: Any, wanted: Any) -> None:
     assert np.abs(got - wanted).max(initial=0) <= WINOGRAD_FLOAT64 * max(1, np.abs(wanted).max(initial=0))
 
 
+@pytest.fixture(params=[winograd, winograd_rows], ids=["both axes", "rows"])
+def algorithm(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @pytest.mark.parametrize("padding", PADDINGS, ids=str)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_it_gives_what_columns_give(size: tuple[int, ...], padding: Any) -> None:
+def test_it_gives_what_columns_give(algorithm: Any, size: tuple[int, ...], padding: Any) -> None:
     if padding == 0 and min(size[3:]) < 3:
         padding = 1
     x, weight, bias, grad_y, window = problem(size, padding)
     for relu in (False, True):
-        y = winograd.correlate(x, weight, bias, window, relu)
+        y = algorithm.correlate(x, weight, bias, window, relu)
         assert_close(y, columns.correlate(x, weight, bias, window, relu=relu))
-    grad_weight = winograd.weight_gradient(grad_y, x, window)
+    grad_weight = algorithm.weight_gradient(grad_y, x, window)
     assert_close(grad_weight, columns.weight_gradient(grad_y, x, weight.shape, window))
 
 
-def test_it_gives_what_the_loops_give() -> None:
+def test_it_gives_what_the_loops_give(algorithm: Any) -> None:
     x, weight, bias, _, window = problem((2, 3, 4, 6, 5), 1)
-    assert_close(winograd.correlate(x, weight, bias, window), conv2d_reference(x, weight, bias, window))
+    assert_close(algorithm.correlate(x, weight, bias, window), conv2d_reference(x, weight, bias, window))
 
 
-def test_float32_stays_within_its_error() -> None:
+def test_float32_stays_within_its_error(algorithm: Any) -> None:
     draw = np.random.default_rng(0)
     x, weight = draw.normal(0, 1, (4, 64, 16, 16)), draw.normal(0, 1, (64, 64, 3, 3)) / 24
     grad_y, window = draw.normal(0, 1, (4, 64, 16, 16)), Window.create(3, 1, 1)
     exact = columns.correlate(x, weight, None, window)
-    single = winograd.correlate(x.astype("f4"), weight.astype("f4"), None, window)
+    single = algorithm.correlate(x.astype("f4"), weight.astype("f4"), None, window)
     assert single.dtype == np.float32
     assert np.abs(single - exact).max() <= WINOGRAD_FLOAT32 * np.abs(exact).max()
     exact = columns.weight_gradient(grad_y, x, weight.shape, window)
-    single = winograd.weight_gradient(grad_y.astype("f4"), x.astype("f4"), window)
+    single = algorithm.weight_gradient(grad_y.astype("f4"), x.astype("f4"), window)
     assert np.abs(single - exact).max() <= WINOGRAD_FLOAT32 * np.abs(exact).max()
 
 
-def test_the_layout_of_the_images_does_not_matter() -> None:
+def test_the_layout_of_the_images_does_not_matter(algorithm: Any) -> None:
     x, weight, bias, grad_y, window = problem((2, 4, 4, 8, 8), 1)
     x_last, grad_last = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (x, grad_y))
-    assert_array_equal(winograd.correlate(x, weight, bias, window), winograd.correlate(x_last, weight, bias, window))
+    assert_array_equal(algorithm.correlate(x, weight, bias, window), algorithm.correlate(x_last, weight, bias, window))
     assert_array_equal(winograd.weight_gradient(grad_y, x, window), winograd.weight_gradient(grad_last, x_last, window))
 
 
@@ -88,13 +93,26 @@ def test_the_choice_follows_from_sizes_and_precision() -> None:
     window = Window.create(3, 1, 1)
     assert choice((64, 64, 3, 3), window) == "winograd"
     assert choice((64, 64, 3, 3), window, precision="strict") == "columns"
+    assert choice((64, 16, 3, 3), window) == "winograd rows"
     assert choice((64, 3, 3, 3), window) == "columns"
+    assert choice((6, 64, 3, 3), window) == "row columns"
+    assert choice((6, 64, 1, 1), Window.create(1)) == "columns"
     assert choice((64, 32, 3, 3), window, groups=2) == "columns"
     assert choice((64, 64, 3, 3), Window.create(3, 2, 1)) == "columns"
     assert choice((64, 64, 3, 3), Window.create(3, 1, 1, 2)) == "columns"
     assert choice((64, 1, 3, 3), window, groups=64) == "depthwise"
     # Most of a tile would be thrown away.
     assert convolution._algorithm((64, 64, 3, 3), window, (2, 2), 1, "fast") == "columns"
+
+
+def test_nothing_left_in_a_workspace_reaches_a_result() -> None:
+    """Rows past the end are multiplied too: what stands in them must be numbers."""
+    x, weight, _, grad_y, window = problem((1, 2, 2, 5, 5), 1)
+    wanted = winograd_rows.weight_gradient(grad_y, x, window)
+    for name in ("winograd changed", "winograd gradients", "winograd changed gradients", "winograd frame"):
+        memory.workspace(name, (4096,), np.float64)[...] = np.nan
+    assert_array_equal(winograd_rows.weight_gradient(grad_y, x, window), wanted)
+    assert np.isfinite(winograd_rows.correlate(x, weight, None, window)).all()
 
 
 def test_strict_is_as_exact_as_a_direct_sum() -> None:
