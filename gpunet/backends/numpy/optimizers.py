@@ -1,14 +1,18 @@
-"""Steps of the optimizers, in place."""
+"""Steps of the optimizers, in place: no new arrays, and one pass over memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from gpunet.backends.numpy import memory, parallel
 from gpunet.backends.numpy.parallel import single_threaded_blas
 from gpunet.backends.numpy.windows import Floats
+
+ARRAYS_IN_CACHE = 8  # a value, its gradient, two averages and two workspaces stay in the cache together
 
 
 def sum_of_squares(arrays: Sequence[Floats]) -> Floats:
@@ -31,17 +35,31 @@ def sgd_step(
     first: bool,
 ) -> None:
     """See `Backend.sgd_step`."""
-    for index, (value, grad) in enumerate(zip(values, grads, strict=True)):
-        update = grad + weight_decay * value if weight_decay else grad
-        if momentum_buffers is not None:
-            buffer = momentum_buffers[index]
+
+    def update(factors: Sequence[Floats], value: Floats, grad: Floats, buffer: Floats | None = None) -> None:
+        rate, momentum_factor, kept, decay = factors
+        moved = _scratch("moved", value)
+        if weight_decay:
+            decayed = _scratch("decayed", value)
+            np.multiply(value, decay, decayed)
+            grad = np.add(decayed, grad, decayed)
+        if buffer is None:
+            step = grad
+        else:
             if first:
-                buffer[...] = update
+                np.copyto(buffer, grad)
             else:
-                buffer *= momentum
-                buffer += (1 - dampening) * update
-            update = update + momentum * buffer if nesterov else buffer
-        value -= lr * update
+                np.multiply(buffer, momentum_factor, buffer)
+                np.add(buffer, np.multiply(grad, kept, moved) if dampening else grad, buffer)
+            step = buffer
+            if nesterov:
+                np.multiply(buffer, momentum_factor, moved)
+                step = np.add(moved, grad, moved)
+        np.multiply(step, rate, moved)
+        np.subtract(value, moved, value)
+
+    arrays = (values, grads) if momentum_buffers is None else (values, grads, momentum_buffers)
+    _update_all(update, (lr, momentum, 1 - dampening, weight_decay), *arrays)
 
 
 def adam_step(
@@ -59,14 +77,72 @@ def adam_step(
     step: int,
 ) -> None:
     """See `Backend.adam_step`."""
-    step_size = lr / (1 - beta1**step)
     root_correction = math.sqrt(1 - beta2**step)
-    for value, grad, exp_avg, exp_avg_sq in zip(values, grads, exp_avgs, exp_avg_sqs, strict=True):
+
+    def update(factors: Sequence[Floats], value: Floats, grad: Floats, exp_avg: Floats, exp_avg_sq: Floats) -> None:
+        step_size, decay, taken, square_kept, square_taken, smallest = factors
+        moved = _scratch("moved", value)
         if decoupled:
-            value *= 1 - lr * weight_decay
+            np.multiply(value, decay, value)
         elif weight_decay:
-            grad = grad + weight_decay * value
-        exp_avg += (1 - beta1) * (grad - exp_avg)
-        exp_avg_sq *= beta2
-        exp_avg_sq += (1 - beta2) * np.square(grad)
-        value -= step_size * exp_avg / (np.sqrt(exp_avg_sq) / root_correction + eps)
+            decayed = _scratch("decayed", value)
+            np.multiply(value, decay, decayed)
+            grad = np.add(decayed, grad, decayed)
+        np.subtract(grad, exp_avg, moved)
+        np.multiply(moved, taken, moved)
+        np.add(exp_avg, moved, exp_avg)
+        np.multiply(grad, grad, moved)
+        np.multiply(moved, square_taken, moved)
+        np.multiply(exp_avg_sq, square_kept, exp_avg_sq)
+        np.add(exp_avg_sq, moved, exp_avg_sq)
+        # step_size * average / (root / root_correction + eps), numerator and denominator times root_correction
+        np.sqrt(exp_avg_sq, moved)
+        np.add(moved, smallest, moved)
+        np.divide(exp_avg, moved, moved)
+        np.multiply(moved, step_size, moved)
+        np.subtract(value, moved, value)
+
+    step_size = lr / (1 - beta1**step) * root_correction
+    decay = 1 - lr * weight_decay if decoupled else weight_decay
+    factors = (step_size, decay, 1 - beta1, beta2, 1 - beta2, eps * root_correction)
+    _update_all(update, factors, values, grads, exp_avgs, exp_avg_sqs)
+
+
+def _update_all(update: Callable[..., None], factors: Sequence[float], *lists: Sequence[Floats]) -> None:
+    """``update(factors, *arrays)`` for the arrays that stand at one place of all ``lists``, on all cores.
+
+    Large arrays are cut, small ones go together. The factors come as arrays of their type: NumPy takes longer to
+    convert a Python float than to multiply a bias by it.
+    """
+    converted: dict[Any, list[Floats]] = {}
+    together: list[tuple[Floats, ...]] = []
+    jobs = [together]
+    room = parallel.PIECE_BYTES // ARRAYS_IN_CACHE
+    filled = 0
+    for arrays in zip(*lists, strict=True):
+        first = arrays[0]
+        if first.dtype not in converted:
+            converted[first.dtype] = [np.asarray(factor, first.dtype) for factor in factors]
+        if first.nbytes > room and all(array.flags.c_contiguous for array in arrays):
+            flat = [array.reshape(-1) for array in arrays]
+            pieces = parallel.pieces(first.size, room // first.itemsize)
+            jobs.extend([tuple(array[piece] for array in flat)] for piece in pieces)
+            continue
+        if filled > room:
+            together, filled = [], 0
+            jobs.append(together)
+        filled += first.nbytes
+        together.append(arrays)
+
+    def work(index: slice) -> None:
+        for arrays in jobs[index.start]:
+            update(converted[arrays[0].dtype], *arrays)
+
+    parallel.run(work, parallel.pieces(len(jobs), 1))
+
+
+def _scratch(name: str, value: Floats) -> Floats:
+    """Memory of the shape of ``value``; little of it is quickest fetched anew."""
+    if value.nbytes < memory.SMALLEST:
+        return np.empty(value.shape, value.dtype)
+    return memory.workspace(name, value.shape, value.dtype)
