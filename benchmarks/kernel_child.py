@@ -43,11 +43,13 @@ class KernelChild:
             probe.look()
         probe.close()
         ceilings = probe.found()
+        about = process_record(GpunetContender.packages)
+        about["versions"]["gpunet"] = gn.__version__
         rows = list(timer.rows.values())
         for row in rows:
             add_shares(row, ceilings)
         return {
-            "about": process_record(GpunetContender.packages),
+            "about": about,
             "ceilings": vars(ceilings) | {"looks": len(probe.bandwidths)},
             "rows": rows,
         }

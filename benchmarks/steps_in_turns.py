@@ -14,6 +14,7 @@ from benchmarks.peers.architectures import find, parameters
 from benchmarks.workers import Worker, WorkerError
 
 STEPS_OF_MEMORY = 10
+TURNS_OF_WARM_UP = 2
 # In a pause of this length OpenMP's and XLA's threads stop looking for work and leave the processors to the next.
 PAUSE_SECONDS = 0.05
 
@@ -50,12 +51,14 @@ def time_steps(
     turns: dict[str, Callable[[], timing.Sample]] = {}
     try:
         for number, row in enumerate(rows):
-            workers[str(number)] = worker = Worker(pythons[row["contender"]], row["threads"])
+            name = str(number)
             try:
-                turns[str(number)] = _prepared(worker, row, options, about)
+                workers[name] = Worker(pythons[row["contender"]], row["threads"])
+                turns[name] = _prepared(workers[name], row, options, about)
             except WorkerError as error:
                 row["error"] = str(error)
-                worker.close()
+                if name in workers:
+                    workers.pop(name).close()
         found = timing.take_turns(
             turns,
             options.rounds,
@@ -121,7 +124,7 @@ def _prepared(
     about[row["contender"]] = open_worker(worker, row)
     row["parameters"] = worker.ask("build")["parameters"]
     require_parameters(row["parameters"], row)
-    warm = worker.ask("warm up")
+    warm = worker.ask("warm up", seconds=TURNS_OF_WARM_UP * options.turn_seconds)
     row["first_loss"] = warm["loss"]
     steps = timing.steps_a_turn(warm["seconds"], options.turn_seconds)
 

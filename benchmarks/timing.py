@@ -105,7 +105,7 @@ def measure(run: Callable[[], Any], steps: int) -> Sample:
     return Sample(seconds / steps, steps, others)
 
 
-def warm_up(run: Callable[[], Any], steps: int = 3, seconds: float = 0.5) -> float:
+def warm_up(run: Callable[[], Any], steps: int = 3, *, seconds: float) -> float:
     """Call until it has been called ``steps`` times and for ``seconds``.
 
     Returns:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ from typing import Any, Self
 FOLDER = Path(__file__).resolve().parent
 IN_CHECKOUT = (FOLDER.parent / "setup.py").is_file()
 TIMEOUT = 900.0  # seconds that a command may take: some compile for minutes
+PATIENCE = 5.0  # seconds that a process may take to quit
 _LINES_OF_AN_ERROR = 6
 
 # The folder is called benchmarks for whoever loads it, wherever it is installed; see benchmarks/__init__.py. The
@@ -69,19 +71,32 @@ class Worker:
         python: its interpreter.
         threads: how many it may use.
         module: whose ``main`` serves the commands.
+
+    Raises:
+        WorkerError: there is no such interpreter.
     """
 
     def __init__(self, python: Path | str, threads: int, module: str = "benchmarks.peers.child") -> None:
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see close
-        self._process = subprocess.Popen(
-            [str(python), "-c", _BOOTSTRAP, str(FOLDER), _root(), module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            text=True,
-            encoding="utf-8",
-            env=environment(threads, python),
-        )
+        command = [str(python), "-c", _BOOTSTRAP, str(FOLDER), _root(), module]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                text=True,
+                encoding="utf-8",
+                env=environment(threads, python),
+            )
+        except OSError as error:
+            self._said.close()
+            raise WorkerError(f"cannot start {python}: {error.strerror}") from None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is no more."""
+        return self._process.poll() is not None
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +122,7 @@ class Worker:
         ready, _, _ = select.select([self._process.stdout], [], [], timeout)
         if not ready:
             self.close()
-            raise WorkerError(f"no answer to {do!r} within {timeout:.0f} s")
+            raise WorkerError(f"no answer to {do!r} within {timeout:g} s")
         line = self._process.stdout.readline()
         if not line:
             raise WorkerError(self._last_words(do))
@@ -116,19 +131,21 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        if self._process.poll() is None:
+        if not self.ended:
             try:
-                self._process.communicate(json.dumps({"do": "quit"}) + "\n", timeout=5)
+                self._process.communicate(json.dumps({"do": "quit"}) + "\n", timeout=PATIENCE)
             except (subprocess.TimeoutExpired, BrokenPipeError, ValueError):
                 self._process.kill()
                 self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None and not stream.closed:
-                stream.close()
-        self._said.close()
+        for stream in (self._process.stdin, self._process.stdout, self._said):
+            if stream is not None:
+                with suppress(BrokenPipeError):  # what the process did not read any more
+                    stream.close()
 
     def _last_words(self, do: str) -> str:
         status = self._process.wait()
+        if self._said.closed:
+            return f"was ended before {do!r}"
         self._said.seek(0)
         lines = [line.rstrip() for line in self._said if line.strip()]
         return f"died at {do!r} with status {status}: " + " | ".join(lines[-_LINES_OF_AN_ERROR:] or ["said nothing"])

@@ -226,6 +226,14 @@ def test_the_installed_command_shows_its_help(installed: Environment, tmp_path: 
     assert "train" in done.stdout
 
 
+def test_the_benchmarks_run_from_the_wheel(installed: Environment, tmp_path: Path) -> None:
+    quick = ["--batch-sizes", "1", "--threads", "1", "--rounds", "1", "--quiet-samples", "0", "--turn-seconds", "0.001"]
+    words = ["bench", "training", "--nets", "lenet", "--contenders", "gpunet-numpy", *quick]
+    done = installed.run("-m", "gpunet", *words, cwd=tmp_path)
+    assert "| gpunet, NumPy |" in done.stdout
+    assert (tmp_path / "gpunet-bench" / "training.json").is_file()
+
+
 def test_an_editable_install_works_from_anywhere(tmp_path: Path) -> None:
     checkout = copy_of_the_checkout(tmp_path / "checkout")
     environment = make_environment(tmp_path / "environment")

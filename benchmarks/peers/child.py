@@ -5,7 +5,7 @@ A command and an answer are one line of JSON each:
     {"do": "open", "module": "torch_peer", "net": "vgg", "batch_size": 64, "variant": "", "threads": 2}
     {"do": "build"}               -> {"parameters": 123}
     {"do": "first step"}          -> {"loss": 2.3, "cpu_seconds": 0.8}
-    {"do": "warm up"}             -> {"loss": 2.3, "seconds": 0.25}: the fastest step of the warm-up
+    {"do": "warm up", "seconds": 0.5} -> {"loss": 2.3, "seconds": 0.25}: the fastest step of the warm-up
     {"do": "run", "steps": 4}     -> a `Sample`; one step before it is not timed, for others have used the caches
     {"do": "memory", "steps": 10} -> instead of build: bytes that net and training take
     {"do": "quit"}
@@ -43,7 +43,9 @@ class Child:
         timing.pin(threads)
         peer = importlib.import_module(f"benchmarks.peers.{module}")
         self.contender = peer.CONTENDER(Task(find(net), batch_size, variant, threads))
-        return {**process_record(self.contender.packages), **self.contender.about()}
+        record = process_record(self.contender.packages)
+        record["versions"] |= self.contender.versions()
+        return {**record, **self.contender.about()}
 
     def do_build(self) -> dict[str, Any]:
         """Make net and optimizer."""
@@ -54,12 +56,12 @@ class Child:
         """One step, and the processor time of everything since the process began."""
         return {"loss": self.contender.step(), "cpu_seconds": time.process_time()}
 
-    def do_warm_up(self) -> dict[str, Any]:
+    def do_warm_up(self, seconds: float) -> dict[str, Any]:
         """Step until compilers, caches and allocators have settled."""
         loss = self.contender.step()
         if not math.isfinite(loss):
             raise ValueError(f"the loss of the first step is {loss}")
-        return {"loss": loss, "seconds": timing.warm_up(self.contender.step)}
+        return {"loss": loss, "seconds": timing.warm_up(self.contender.step, seconds=seconds)}
 
     def do_run(self, steps: int) -> dict[str, Any]:
         """Time some steps."""

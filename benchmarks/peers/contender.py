@@ -63,6 +63,10 @@ class Contender(ABC):
         """What else a result should say of this framework."""
         return {}
 
+    def versions(self) -> dict[str, str]:
+        """Versions that the framework itself knows better than its installation."""
+        return {}
+
 
 def batch(task: Task) -> tuple[Any, Any]:
     """Images (N, C, H, W) in float32 and labels (N,) as NumPy arrays, the same for all."""

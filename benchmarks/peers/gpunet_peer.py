@@ -55,6 +55,9 @@ class GpunetContender(Contender):
     def parameters(self) -> int:
         return sum(parameter.value.size for parameter in self.net.parameters())
 
+    def versions(self) -> dict[str, str]:
+        return {"gpunet": gn.__version__}  # in a bare checkout, too
+
     def step(self) -> float:
         self.optimizer.zero_grad()
         value, grad = self.loss(self.net.forward(self.images, training=True), self.labels)

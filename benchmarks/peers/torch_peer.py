@@ -89,7 +89,7 @@ class TorchContender(Contender):
         loss = F.cross_entropy(self.forward(self.images), self.labels)
         loss.backward()
         self.optimizer.step()
-        return float(loss)
+        return loss.item()
 
     def about(self) -> dict[str, Any]:
         return {"threads": torch.get_num_threads()}
