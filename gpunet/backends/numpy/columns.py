@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from gpunet.backends.numpy import memory, parallel
 from gpunet.backends.numpy.layout import channels_last, is_channels_last
-from gpunet.backends.numpy.windows import Floats, elements_channels_last, fill, padded_size
+from gpunet.backends.numpy.windows import Floats, add_to_rows, elements_channels_last, fill, padded_size
 from gpunet.geometry import Pair, Window
 
 # More would leave the cache; with less, threads would spend their time on waking each other, since each call into NumPy
@@ -63,7 +63,7 @@ def correlate(
             columns = problem.columns(framed, block, group)
             np.matmul(columns, matrix, out=_filters(part, group, groups))
         if bias is not None:
-            part += bias
+            add_to_rows(part, bias)
         if relu:
             np.maximum(part, 0, out=part)
 
