@@ -24,12 +24,8 @@ from gpunet.resources import folder
 HELP = "measure it on this machine, beside other frameworks"
 EXAMPLE = "gpunet bench training --nets lenet vgg --threads 1"
 
-BENCHMARKS = {
-    "training": "bench_training",
-    "kernels": "bench_kernels",
-    "scaling": "bench_scaling",
-    "all": "everything",
-}
+_FILES = ("bench_training", "bench_kernels", "bench_scaling")
+BENCHMARKS = {**{file.removeprefix("bench_"): file for file in _FILES}, "all": "everything"}
 _PACKAGE = "benchmarks"
 
 
