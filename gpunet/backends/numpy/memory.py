@@ -21,7 +21,19 @@ SMALLEST = 1 << 16  # below this, the system's allocator is as quick
 KEPT_BYTES = 1 << 28  # unused blocks that are kept at most, all together
 ALIGNMENT = 64  # a cache line: vectors of numbers that cross two lines cost a tenth of the time of a pass over memory
 
-_UNUSED = 3  # references to an unused block as `sys.getrefcount` counts them: the pool's, a variable's, its argument's
+
+def _references_to_unused() -> int:
+    """What `sys.getrefcount` says, in a loop over a list, of an object that only the list refers to.
+
+    The list's reference and those of the loop and the call itself, which not every version of Python counts.
+    """
+    counts = []
+    for item in [object()]:
+        counts.append(sys.getrefcount(item))  # noqa: PERF401 - as the pool's loops are written
+    return counts[0]
+
+
+_UNUSED = _references_to_unused()
 
 
 class Pool:

@@ -7,8 +7,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy import memory
 from gpunet.backends.numpy.windows import Floats
+
+ZERO_BYTES = 1 << 19  # no piece of work that stays in the cache has more
 
 
 def keep_where(mask: NDArray[np.bool_], values: Floats, out: Floats | None = None) -> Floats:
@@ -49,6 +51,6 @@ def rectify(x: Floats, out: Floats) -> None:
 @cache
 def _zeros(dtype: np.dtype[np.floating]) -> Floats:
     """As many as a piece of work has at most, out of reach of whoever would write to them."""
-    zeros = np.zeros(parallel.PIECE_BYTES // dtype.itemsize, dtype)
+    zeros = np.zeros(ZERO_BYTES // dtype.itemsize, dtype)
     zeros.flags.writeable = False
     return zeros
