@@ -61,8 +61,12 @@ class Call:
         words = [self._shapes()]
         window = self.arguments.get("window")
         words += [_window(window)] if isinstance(window, Window) else []
-        words += [name for name in ("relu", "residual") if self.arguments.get(name) not in (None, False)]
+        words += [name for name in ("residual", "relu") if self._asks_for(name)]
         return ", ".join(words)
+
+    def _asks_for(self, extra: str) -> bool:
+        value = self.arguments.get(extra)
+        return value is not None and value is not False
 
     def _shapes(self) -> str:
         given = self.arguments

@@ -81,6 +81,14 @@ def test_what_pooling_needs() -> None:
     assert found.detail == "2x4x4 to 2x2x2, 2x2/2"
 
 
+def test_what_a_batch_norm_needs_with_a_residual_and_a_rectifier() -> None:
+    x = images(2, 3, 4, 4)
+    found = call("batch_norm", x, images(3), images(3), 1e-5, x + 1, True)
+    assert found.detail == "3x4x4, residual, relu"
+    assert found.bytes == 4 * (2 * 96 + 2 * 3 + 96 + 2 * 3)
+    assert found.operations == 6 * 96
+
+
 def test_an_optimizer_writes_what_it_changes() -> None:
     arrays = [[images(10), images(5)] for _ in range(3)]
     settings = {"lr": 0.0, "momentum": 0.9, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0, "first": False}
