@@ -19,7 +19,7 @@ from benchmarks import results, timing
 from benchmarks.machine import command_line, in_words, run_record
 from benchmarks.options import add_output_option, positive
 from benchmarks.peers.architectures import NETS
-from benchmarks.results import digits, markdown_table
+from benchmarks.results import counted, digits, markdown_table
 from benchmarks.workers import Worker, WorkerError
 
 NAME = "kernels"
@@ -95,7 +95,7 @@ def markdown(record: dict[str, Any], notes: bool = True) -> str:
     parts = []
     for group in record["groups"]:
         title = NETS[group["net"]].title if group["net"] in NETS else "Every primitive once"
-        where = f"{group['threads']} threads" if group["backend"] == "numpy" else "GPU"
+        where = counted(group["threads"]) if group["backend"] == "numpy" else "GPU"
         parts.append(f"## {title}, batch {group['batch_size']}, {group['backend']}, {where}")
         if "error" in group:
             parts.append(f"failed: {group['error']}")
@@ -154,7 +154,7 @@ def plot(figure: Any, record: dict[str, Any]) -> None:
             rates = [next(iter(row["variants"].values()))["operations_per_second"] / 1e9 for row in own]
             dense = [row["operations"] / row["bytes"] for row in own]
             ax.loglog(dense, rates, ".", label=primitive)
-        ax.set_title(f"{backend}, {threads} threads" if backend == "numpy" else backend, loc="left", fontsize="medium")
+        ax.set_title(f"{backend}, {counted(threads)}" if backend == "numpy" else backend, loc="left", fontsize="medium")
         ax.set_xlabel("operations a byte")
         ax.set_ylabel("GFLOP/s")
         ax.legend(fontsize="x-small", ncols=2)

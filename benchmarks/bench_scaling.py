@@ -23,7 +23,7 @@ from benchmarks.contenders import ENTRANTS, available
 from benchmarks.machine import command_line, in_words, run_record
 from benchmarks.options import add_field_options, positive
 from benchmarks.peers.architectures import NETS, stack_name
-from benchmarks.results import digits, markdown_table, milliseconds
+from benchmarks.results import counted, digits, markdown_table, milliseconds
 from benchmarks.steps_in_turns import open_worker, row_of, settings, time_steps
 from benchmarks.workers import Worker, WorkerError, environment
 
@@ -200,10 +200,10 @@ def _group(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _others_fixed(sweep: str, row: dict[str, Any]) -> str:
     if sweep == "batch":
-        return f"{row['threads']} threads"
+        return counted(row["threads"])
     fixed = {"image": f"{SIDE}x{SIDE} pixels", "channels": f"{CHANNELS} channels", "depth": f"{DEPTH} convolutions"}
     fixed.pop(sweep)
-    return f"batch {row['batch_size']}, {', '.join(fixed.values())}, {row['threads']} threads"
+    return f"batch {row['batch_size']}, {', '.join(fixed.values())}, {counted(row['threads'])}"
 
 
 def _table(sweep: str, rows: list[dict[str, Any]]) -> str:

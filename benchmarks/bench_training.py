@@ -2,7 +2,8 @@
 
 A step zeroes the gradients, runs forward, loss, backward and SGD with momentum, and reads the loss as a number. All
 contenders build the same net (peers/architectures.py), run in processes of their own, and take turns within one run;
-only one computes at a time. Who is not installed is named, with the command that installs it.
+only one computes at a time. All are in memory at once, so give large batches few contenders. Who is not installed is
+named, with the command that installs it.
 """
 
 from __future__ import annotations

@@ -70,6 +70,11 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: i
     return "\n".join("| " + " | ".join(row) + " |" for row in (titles, rule, *rows))
 
 
+def counted(threads: int) -> str:
+    """In words; one thread is pinned wherever there is more than one processor."""
+    return "1 pinned thread" if threads == 1 else f"{threads} threads"
+
+
 def milliseconds(seconds: float) -> str:
     """Three digits."""
     return digits(1e3 * seconds)

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import timing
 from benchmarks.contenders import ENTRANTS, TORCH_LAYOUTS
 from benchmarks.peers.architectures import NETS
-from benchmarks.results import digits, markdown_table, milliseconds
+from benchmarks.results import counted, digits, markdown_table, milliseconds
 
 OWN = ("gpunet-numpy", "gpunet-cupy")
 _TITLES = ("contender", "ms a step", "quartiles", "images/s", "peak MB", "quiet samples", "gpunet is faster by")
@@ -19,7 +19,7 @@ def markdown(record: dict[str, Any], notes: bool = True) -> str:
     parts = []
     for (net, batch_size, threads), group in groupby(record["rows"], _group):
         rows = list(group)
-        parts += [f"## {NETS[net].title}, batch {batch_size}, {_counted(threads)}", _table(rows)]
+        parts += [f"## {NETS[net].title}, batch {batch_size}, {counted(threads)}", _table(rows)]
         parts += [f"{ENTRANTS[row['contender']].title} failed: {row['error']}" for row in rows if "error" in row]
         if line := against_torch(rows):
             parts.append(line)
@@ -67,7 +67,7 @@ def plot(figure: Any, record: dict[str, Any]) -> None:
         bars = ax.barh(names, [row["images_per_second"] for row in rows], color=colours)
         ax.bar_label(bars, [f" {digits(row['images_per_second'])}" for row in rows])
         ax.margins(x=0.12)
-        ax.set_title(f"{NETS[net].title}, batch {batch_size}, {_counted(threads)}", loc="left", fontsize="medium")
+        ax.set_title(f"{NETS[net].title}, batch {batch_size}, {counted(threads)}", loc="left", fontsize="medium")
         ax.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("images trained on a second")
 
@@ -123,7 +123,3 @@ def _megabytes(found: dict[str, Any] | None) -> str:
 
 def _group(row: dict[str, Any]) -> tuple[str, int, int]:
     return row["net"], row["batch_size"], row["threads"]
-
-
-def _counted(threads: int) -> str:
-    return "1 pinned thread" if threads == 1 else f"{threads} threads"

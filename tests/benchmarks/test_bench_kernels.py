@@ -159,7 +159,7 @@ def test_a_run_and_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert names[0] == "conv2d"
     assert {"conv2d_backward_weight", "max_pool2d_backward", "softmax_cross_entropy", "sgd_step"} <= set(names)
     assert "| conv2d | 1x28x28 to 6, 5x5 | 1 |" in path.with_suffix(".md").read_text("utf-8")
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["numpy, 1 threads"]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["numpy, 1 pinned thread"]
 
 
 def test_a_backend_that_does_not_work_is_an_error_of_its_group(tmp_path: Path) -> None:

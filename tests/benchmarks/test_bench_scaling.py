@@ -33,7 +33,9 @@ def test_a_run_and_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ]
     assert all(row["memory"]["peak_bytes"] >= 0 and row["images_per_second"] > 0 for row in rows)
     table = path.with_suffix(".md").read_text("utf-8")
-    assert "## depth: gpunet, NumPy, stack of 3x3 convolutions, batch 2, 4x4 pixels, 2 channels, 1 threads" in table
+    assert (
+        "## depth: gpunet, NumPy, stack of 3x3 convolutions, batch 2, 4x4 pixels, 2 channels, 1 pinned thread" in table
+    )
     assert [ax.get_ylabel() for ax in figure.axes] == ["ms a step", "peak MB"] * 2
 
 
