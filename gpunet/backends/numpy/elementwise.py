@@ -12,6 +12,7 @@ from gpunet.backends.numpy.windows import Floats
 from gpunet.random import Stream
 
 ARRAYS_IN_CACHE = 4  # what a piece reads, writes and needs in between stays in the cache together
+DRAWN_AT_ONCE = 1 << 16  # random words: enough that threads seldom wait for one another
 
 
 def relu(x: Floats) -> Floats:
@@ -66,19 +67,36 @@ def bias_relu_backward(grad_y: Floats, y: Floats) -> tuple[Floats, Floats]:
 def dropout(x: Floats, probability: float, stream: Stream) -> tuple[Floats, NDArray[np.bool_]]:
     """See `Backend.dropout`."""
     threshold = round(probability * 2**32)
+    mask = memory.empty(x.shape, bool)
     if threshold >= 2**32:
-        mask = np.zeros(x.shape, bool)
+        mask.fill(0)
     else:
-        mask = (stream.bits(x.size) >= np.uint32(threshold)).reshape(x.shape)
+        kept = mask.reshape(-1)
+
+        def job(part: slice) -> None:
+            bits = stream.bits(part.stop - part.start, part.start)
+            np.greater_equal(bits, np.uint32(threshold), out=kept[part])
+
+        parallel.run(job, parallel.pieces(x.size, DRAWN_AT_ONCE))
     return dropout_backward(x, mask, probability), mask
 
 
 def dropout_backward(grad_y: Floats, mask: NDArray[np.bool_], probability: float) -> Floats:
     """See `Backend.dropout_backward`; the forward pass is the same formula."""
+    grad_x = memory.empty_like(grad_y)
     if probability >= 1:
-        return np.zeros_like(grad_y)
-    scale = grad_y.dtype.type(1 / (1 - probability))
-    return keep_where(mask, grad_y * scale)
+        grad_x.fill(0)
+        return grad_x
+    scale = np.asarray(1 / (1 - probability), grad_y.dtype)
+    grad, kept, result = (memory.flat(array, like=grad_x) for array in (grad_y, mask, grad_x))
+
+    def job(part: slice) -> None:
+        scaled = memory.workspace("scaled", grad[part].shape, grad.dtype)
+        np.multiply(grad[part], scale, out=scaled)
+        keep_where(kept[part], scaled, out=result[part])
+
+    parallel.run(job, _pieces(grad_x))
+    return grad_x
 
 
 def _pieces(x: Floats) -> list[slice]:

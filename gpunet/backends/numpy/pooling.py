@@ -70,8 +70,10 @@ class _Choice:
             np.greater(element, y, out=larger)
             np.maximum(y, element, out=y)
             # Places come in rising order: the last one that was larger is the largest number.
-            np.multiply(larger.view(np.uint8), offsets.dtype.type(index), out=place)
-            np.maximum(offsets, place, out=offsets)
+            number = larger.view(np.uint8)
+            if index > 1:
+                number = np.multiply(number, offsets.dtype.type(index), out=place)
+            np.maximum(offsets, number, out=offsets)
         if np.isnan(np.vdot(y, y)):  # squares cannot cancel: NaN if and only if some element is
             self._last_nan(element)
         if np.equal(y, 0, out=larger).any() and np.signbit(self._x).any():

@@ -103,7 +103,7 @@ def test_threads_never_get_the_same_memory():
     for thread in threads:
         thread.join()
     assert not wrong
-    assert sum(map(len, pool._blocks.values())) <= 4
+    assert sum(map(len, pool._blocks.values())) <= 8  # each thread holds its last array while it asks for the next
 
 
 def test_a_workspace_is_the_same_memory_by_name_and_grows():
