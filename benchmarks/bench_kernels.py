@@ -146,7 +146,7 @@ def plot(figure: Any, record: dict[str, Any]) -> None:
     ):
         bandwidth = max(group["ceilings"]["bandwidth"] for group in several)
         product = max(group["ceilings"]["product"] for group in several)
-        reach = [2.0**power for power in range(-5, 11)]
+        reach = sorted([2.0**-5, product / bandwidth, 2.0**10])
         ax.loglog(reach, [min(product, bandwidth * each) / 1e9 for each in reach], color="black", label="roof")
         rows = [row for group in several for row in group["rows"] if row["operations"]]
         for primitive in sorted({row["primitive"] for row in rows}):

@@ -11,7 +11,7 @@ from benchmarks.peers.architectures import NETS
 from benchmarks.results import counted, digits, markdown_table, milliseconds
 
 OWN = ("gpunet-numpy", "gpunet-cupy")
-_TITLES = ("contender", "ms a step", "quartiles", "images/s", "peak MB", "quiet samples", "gpunet is faster by")
+_TITLES = ("contender", "ms a step", "quartiles", "images/s", "peak MB", "quiet samples", "time over gpunet's")
 
 
 def markdown(record: dict[str, Any], notes: bool = True) -> str:
