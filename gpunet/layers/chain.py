@@ -129,11 +129,13 @@ def fusible(*layers: Module) -> bool:
 
 
 def check_fused(layers: Sequence[Module], x: Array) -> None:
-    """The checks of shapes and dtypes that each layer would make, once for each shape.
+    """What each layer's own forward would see to: drop what an earlier one kept; check each new shape and dtype.
 
     Raises:
         ShapeError, DataError: a layer cannot take what arrives at it; it is named.
     """
+    for layer in layers:
+        layer._context = None  # what an earlier forward kept, when somebody watched the layer
     first = layers[0]
     key = ("fused", len(layers), x.shape[1:], x.dtype)
     if key in first._checked:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunet.layers.chain import AddReLU, Step
 from gpunet.layers.module import Module
 from gpunet.layers.observation import Event
 
@@ -61,9 +62,15 @@ def estimate_memory(
     images = net.backend.asarray(np.zeros((_SAMPLES, *input_shape), dtype))
     buffers = [(buffer, buffer.value.copy()) for _, buffer in net.named_buffers()]
     with net.observe(observe):
-        net.forward(images, training=True)
+        net.forward(images, training=True, keep=False)
+    for buffer, value in buffers:
+        buffer.value = value
+    net.forward(images, training=True)  # not observed: layers that are computed together keep less
     own = [parameter.value for parameter in net.parameters()] + [buffer.value for buffer, _ in buffers]
-    memories = {id(memory): memory.nbytes for memory in map(_memory, [images, *_kept(net)])}
+    memories: dict[int, int] = {}
+    for array in [images, *_kept(net)]:
+        memory = id(_memory(array))
+        memories[memory] = max(memories.get(memory, 0), array.nbytes)  # a backend's own block may be larger
     for array in own:
         memories.pop(id(_memory(array)), None)
     net.forward(images[:0])  # lets go of what was kept
@@ -93,6 +100,8 @@ def _kept(net: Module) -> Iterator[Any]:
 def _arrays(value: Any) -> Iterator[Any]:
     if hasattr(value, "nbytes") and hasattr(value, "shape"):
         yield value
+    elif isinstance(value, Step | AddReLU):
+        yield from _arrays(value.context.saved)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _arrays(item)

@@ -22,7 +22,7 @@ from threadpoolctl import ThreadpoolController
 
 from gpunet.errors import BackendError
 
-UNCUT_BYTES = 2 << 20  # work below it is done by one thread
+UNCUT_BYTES = 4 << 20  # work below it is done by one thread: to wake another takes as long
 
 T = TypeVar("T")
 Piece = TypeVar("Piece")
