@@ -11,7 +11,7 @@ from gpunet.backends.numpy.selection import keep_where, rectify, through_rectifi
 from gpunet.backends.numpy.windows import Floats
 from gpunet.random import Stream
 
-ARRAYS_IN_CACHE = 4  # what a piece reads, writes and needs in between stays in the cache together
+ARRAYS_IN_CACHE = 2  # what a piece reads and writes; smaller pieces have two threads waking each other
 DRAWN_AT_ONCE = 1 << 16  # random words: enough that threads seldom wait for one another
 
 

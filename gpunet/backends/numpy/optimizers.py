@@ -12,7 +12,7 @@ from gpunet.backends.numpy import memory, parallel
 from gpunet.backends.numpy.parallel import single_threaded_blas
 from gpunet.backends.numpy.windows import Floats
 
-ARRAYS_IN_CACHE = 8  # a value, its gradient, two averages and two workspaces stay in the cache together
+ARRAYS_IN_CACHE = 2  # pieces that fit better, being smaller, have two threads waking each other
 
 
 def sum_of_squares(arrays: Sequence[Floats]) -> Floats:

@@ -75,12 +75,20 @@ class Images:
         np.copyto(target, source)
 
     def pieces(self, x: NDArray[Any], out_rows: int) -> list[tuple[slice, slice]]:
-        """Images and rows of the output to work on at a time, so that everything about them stays in the cache."""
-        room = parallel.PIECE_BYTES // 2
-        images = parallel.pieces(len(x), room * len(x) // max(1, x.nbytes))
-        split = len(images) == len(x) and x.nbytes > room * len(x)
-        rows = parallel.pieces(out_rows, room * len(x) * out_rows // x.nbytes if split else out_rows)
+        """Images and rows of the output to work on at a time, about as many in each piece."""
+        images = image_pieces(x)
+        count = -(-x.nbytes // max(1, len(images) * parallel.PIECE_BYTES))  # of parts of a piece of one image
+        rows = parallel.pieces(out_rows, -(-out_rows // count) if len(images) == len(x) and count else out_rows)
         return [(some, part) for some in images for part in rows]
+
+
+def image_pieces(x: NDArray[Any]) -> list[slice]:
+    """Images of x to work on at a time: pieces of like size, of about a core's cache, and no fewer than one image.
+
+    What goes with them then does not fit the cache, but smaller pieces have two threads waking each other.
+    """
+    count = max(1, -(-x.nbytes // parallel.PIECE_BYTES))
+    return parallel.pieces(len(x), -(-len(x) // count))
 
 
 @lru_cache(maxsize=1024)

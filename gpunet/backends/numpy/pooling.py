@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpunet.backends.numpy import memory, parallel
-from gpunet.backends.numpy.places import Images
+from gpunet.backends.numpy.places import Images, image_pieces
 from gpunet.backends.numpy.selection import keep_where
 from gpunet.backends.numpy.windows import Floats
 from gpunet.geometry import Pair, Window
@@ -197,7 +197,7 @@ def _distribute(
             else:
                 images.copy(share, part)
 
-    parallel.run(job, parallel.cache_sized(len(grad_x), 2 * grad_x.nbytes))
+    parallel.run(job, image_pieces(grad_x))
     return grad_x
 
 
