@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gpunet.backends.numpy import memory
 from gpunet.backends.numpy.windows import Floats
 
-ZERO_BYTES = 1 << 19  # no piece of work that stays in the cache has more
+ZERO_BYTES = 1 << 20  # no piece of work has more
 
 
 def keep_where(mask: NDArray[np.bool_], values: Floats, out: Floats | None = None) -> Floats:
