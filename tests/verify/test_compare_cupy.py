@@ -65,7 +65,7 @@ ALTERED = [
     ("batch_norm", "grad_y", ["bn"], "backward"),
     ("batch_norm", "x", ["bn"], "forward"),
     ("im2col", "columns|element", ["conv"], "backward"),
-    ("dropout", "x", ["drop"], "forward"),
+    ("dropout", r"values\.values", ["drop"], "forward"),
     ("softmax_cross_entropy", "row", ["loss"], "backward"),
 ]
 

@@ -80,7 +80,7 @@ def adam_step(
     root_correction = math.sqrt(1 - beta2**step)
 
     def update(factors: Sequence[Floats], value: Floats, grad: Floats, exp_avg: Floats, exp_avg_sq: Floats) -> None:
-        step_size, decay, taken, square_kept, square_taken, smallest = factors
+        step_size, decay, taken, square_kept, square_taken, smallest, correction = factors
         moved = _scratch("moved", value)
         if decoupled:
             np.multiply(value, decay, value)
@@ -95,16 +95,17 @@ def adam_step(
         np.multiply(moved, square_taken, moved)
         np.multiply(exp_avg_sq, square_kept, exp_avg_sq)
         np.add(exp_avg_sq, moved, exp_avg_sq)
-        # step_size * average / (root / root_correction + eps), numerator and denominator times root_correction
         np.sqrt(exp_avg_sq, moved)
+        np.divide(moved, correction, moved)
         np.add(moved, smallest, moved)
-        np.divide(exp_avg, moved, moved)
-        np.multiply(moved, step_size, moved)
+        scaled = _scratch("scaled", value)
+        np.multiply(exp_avg, step_size, scaled)
+        np.divide(scaled, moved, moved)
         np.subtract(value, moved, value)
 
-    step_size = lr / (1 - beta1**step) * root_correction
+    step_size = lr / (1 - beta1**step)
     decay = 1 - lr * weight_decay if decoupled else weight_decay
-    factors = (step_size, decay, 1 - beta1, beta2, 1 - beta2, eps * root_correction)
+    factors = (step_size, decay, 1 - beta1, beta2, 1 - beta2, eps, root_correction)
     _update_all(update, factors, values, grads, exp_avgs, exp_avg_sqs)
 
 
