@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunet.backends.numpy import columns, depthwise, row_columns, winograd, winograd_rows
+from gpunet.backends.numpy import columns, depthwise, memory, row_columns, winograd, winograd_rows
 from gpunet.backends.numpy.windows import Floats, crop, element_views, pad, padded_size, window_view
 from gpunet.geometry import Pair, Window
 
@@ -147,4 +147,6 @@ def _reversed_filters(weight: Floats, groups: int) -> Floats:
     """(F, C / groups, kh, kw) as (C, F / groups, kh, kw), rows and columns in reverse."""
     filters, channels, *kernel = weight.shape
     by_group = weight.reshape(groups, filters // groups, channels, *kernel)[..., ::-1, ::-1]
-    return by_group.transpose(0, 2, 1, 3, 4).reshape(groups * channels, filters // groups, *kernel)
+    reversed_filters = memory.empty((groups, channels, filters // groups, *kernel), weight.dtype)
+    np.copyto(reversed_filters, by_group.transpose(0, 2, 1, 3, 4))
+    return reversed_filters.reshape(groups * channels, filters // groups, *kernel)

@@ -103,9 +103,10 @@ def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, re
     out_size = window.output_size(*x.shape[2:])
     dtype = np.result_type(x, weight)
     matrices = _matrices(dtype)
-    # (F, C, 3, 3) to (36, C, F)
-    transformed = (matrices.weights @ weight.reshape(filters * channels, 9).T).reshape(36, filters, channels)
-    transformed = np.ascontiguousarray(transformed.transpose(0, 2, 1))
+    taps = memory.empty((9, channels, filters), dtype)
+    np.copyto(taps, weight.reshape(filters, channels, 9).transpose(2, 1, 0))
+    transformed = memory.empty((36, channels, filters), dtype)
+    np.matmul(matrices.weights, taps.reshape(9, -1), out=transformed.reshape(36, -1))
     y = memory.empty_channels_last((images, filters, *out_size), dtype)
     grid = _grid(out_size)
 
@@ -138,9 +139,9 @@ def weight_gradient(grad_y: Floats, x: Floats, window: Window) -> Floats:
     blocks = _blocks(images, grid, max(channels, filters))
 
     def job(share: slice) -> Floats:
-        total = np.zeros((36, channels, filters), dtype)
+        total = memory.empty((36, channels, filters), dtype)
         product = memory.workspace("winograd product", total.shape, dtype)
-        for block in blocks[share]:
+        for number, block in enumerate(blocks[share]):
             tiles = _input_tiles(x, block, window, grid, dtype)
             count = tiles.shape[1] // channels
             changed = memory.workspace("winograd changed", tiles.shape, dtype)
@@ -151,21 +152,26 @@ def weight_gradient(grad_y: Floats, x: Floats, window: Window) -> Floats:
             np.matmul(
                 changed.reshape(36, count, channels).transpose(0, 2, 1),
                 changed_grads.reshape(36, count, filters),
-                out=product,
+                out=product if number else total,
             )
-            total += product
+            if number:
+                total += product
         return total
 
     parts = min(8, max(2, PARTIAL_SUM_BYTES // (36 * channels * filters * dtype.itemsize)))
     shares = parallel.pieces(len(blocks), -(-len(blocks) // parts))
     partial_sums = parallel.run(job, shares)
-    total = np.zeros((36, channels, filters), dtype)
-    for partial_sum in partial_sums:
+    grad_weight = memory.empty((filters, channels, 3, 3), dtype)
+    if not partial_sums:
+        grad_weight[...] = 0
+        return grad_weight
+    total = partial_sums[0]
+    for partial_sum in partial_sums[1:]:
         total += partial_sum
-    grad_weight = matrices.weights.T @ total.reshape(36, channels * filters)
-    return np.ascontiguousarray(grad_weight.reshape(9, channels, filters).transpose(2, 1, 0)).reshape(
-        filters, channels, 3, 3
-    )
+    taps = memory.empty((9, channels, filters), dtype)
+    np.matmul(matrices.weights.T, total.reshape(36, -1), out=taps.reshape(9, -1))
+    np.copyto(grad_weight.reshape(filters, channels, 9), taps.transpose(2, 1, 0))
+    return grad_weight
 
 
 def _grid(out_size: tuple[int, ...]) -> Pair:
