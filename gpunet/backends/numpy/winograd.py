@@ -34,7 +34,7 @@ SPAN = 6  # rows and columns of the input that it needs
 # other, since each call into NumPy hands the interpreter over.
 BLOCK_COLUMNS = 8192
 MINIMUM_TILES = 64  # in a block, for the products' sake
-PARTIAL_SUM_BYTES = 32 << 20  # of the weight's gradient, all together
+PARTIAL_SUM_BYTES = 20 << 20  # of the weight's gradient, all together
 
 # B^T, G and A^T of the source, along one axis: of the input, the weights and the output.
 INPUTS = np.array(
