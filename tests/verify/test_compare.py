@@ -56,6 +56,22 @@ def test_every_layer_whose_result_is_rounded_is_not_taken_for_exact(case: LayerC
     assert result.failures[0].forward.shares[0] <= 1 < result.failures[0].forward.shares[1]
 
 
+def test_algorithms_with_an_error_of_their_own_are_left_out() -> None:
+    """A fast convolution of 40 channels would exceed the rounding of a direct sum."""
+    seen = set()
+
+    class Watching(gn.Conv2d):
+        def compute(self, context: gn.Context, x: np.ndarray) -> np.ndarray:
+            seen.add(self.precision)
+            return super().compute(context, x)
+
+    net = Watching(40, 40, 3, padding=1)
+    result = gn.compare(net, normal(2, 40, 16, 16), backends=BOTH)
+    assert result.ok, result.verdict
+    assert seen == {"strict"}
+    assert net.precision == "fast"
+
+
 def residual_net() -> gn.Module:
     with gn.random.seeded(3):
         return gn.Sequential(
