@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -19,6 +20,7 @@ IN_CHECKOUT = (FOLDER.parent / "setup.py").is_file()
 TIMEOUT = 900.0  # seconds that a command may take: some compile for minutes
 PATIENCE = 5.0  # seconds that a process may take to quit
 _LINES_OF_AN_ERROR = 6
+_ERROR = re.compile(r"[\w.]+(Error|Exception)\b")  # where a traceback's last line begins, and not inside a message
 
 # The folder is called benchmarks for whoever loads it, wherever it is installed; see benchmarks/__init__.py. The
 # checkout goes to the end of the path, where it shadows nothing, for a gpunet that is not installed.
@@ -148,7 +150,11 @@ class Worker:
             return f"was ended before {do!r}"
         self._said.seek(0)
         lines = [line.rstrip() for line in self._said if line.strip()]
-        return f"died at {do!r} with status {status}: " + " | ".join(lines[-_LINES_OF_AN_ERROR:] or ["said nothing"])
+        # From the error on, not its end alone: the first line of a long message says what it is about.
+        errors = [number for number, line in enumerate(lines) if _ERROR.match(line)]
+        first = errors[-1] if errors else max(0, len(lines) - _LINES_OF_AN_ERROR)
+        told = lines[first : first + _LINES_OF_AN_ERROR] or ["said nothing"]
+        return f"died at {do!r} with status {status}: " + " | ".join(told)
 
 
 def _root() -> str:

@@ -167,4 +167,4 @@ def test_a_backend_that_does_not_work_is_an_error_of_its_group(tmp_path: Path) -
     words = ["--nets", "lenet", "--backends", "cupy", "--output", str(path)]
     assert bench_kernels.main(words) == 1
     (group,) = json.loads(path.read_text("utf-8"))["groups"]
-    assert "CuPy" in group["error"]
+    assert "BackendError: backend 'cupy'" in group["error"]
