@@ -86,6 +86,19 @@ def busy_seconds(of: frozenset[int], stat: Path = STAT) -> float | None:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def own_seconds() -> float:
+    """Processor time of this process and of the helpers that it has started and that still run."""
+    ticks = 0
+    for children in Path("/proc/self/task").glob("*/children"):
+        for child in children.read_text(encoding="ascii").split():
+            try:
+                fields = Path(f"/proc/{child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            except OSError:
+                continue  # it has just ended
+            ticks += int(fields[11]) + int(fields[12])  # user and system, the 14th and 15th of the line
+    return time.process_time() + (ticks / os.sysconf("SC_CLK_TCK") if ticks else 0.0)
+
+
 def others_share(busy: float, own: float, seconds: float, count: int) -> float:
     """Share of ``count`` processors that others used: of all that were ``busy`` in ``seconds``, less one's ``own``."""
     return max(0.0, busy - own) / (count * seconds)
@@ -94,11 +107,11 @@ def others_share(busy: float, own: float, seconds: float, count: int) -> float:
 def measure(run: Callable[[], Any], steps: int) -> Sample:
     """Time ``steps`` calls, and note what others did with the processors meanwhile."""
     cores = processors()
-    busy, own, start = busy_seconds(cores), time.process_time(), time.perf_counter()
+    busy, own, start = busy_seconds(cores), own_seconds(), time.perf_counter()
     for _ in range(steps):
         run()
     seconds = time.perf_counter() - start
-    own, busy_after = time.process_time() - own, busy_seconds(cores)
+    own, busy_after = own_seconds() - own, busy_seconds(cores)
     others = None
     if busy is not None and busy_after is not None:
         others = others_share(busy_after - busy, own, seconds, len(cores))

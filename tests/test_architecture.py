@@ -30,6 +30,7 @@ CORE = {"numpy", "tqdm", "safetensors", "threadpoolctl"}  # installed with gpune
 OPTIONAL = {"matplotlib", "PIL", "pooch", "platformdirs", "tensorboardX"}  # extras: imported where they are used
 RESTRICTED = {"cupy": "gpunet.backends.select", "onnx": "gpunet.interop"}  # one place each
 PICKLES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}  # loading one runs what a stranger wrote
+BETWEEN_OWN_PROCESSES = "gpunet.backends.numpy.sharing"  # in memory, to helpers that this process has started
 
 MAXIMUM_LINES = 400
 
@@ -80,7 +81,7 @@ def foreign(imports: list[Import]) -> list[str]:
     for found in imports:
         name = found.imported.split(".")[0]
         if name in PICKLES:
-            allowed = False
+            allowed = found.importer == BETWEEN_OWN_PROCESSES
         elif name == "gpunet" or name in CORE or name in sys.stdlib_module_names:
             allowed = True
         elif name in RESTRICTED:

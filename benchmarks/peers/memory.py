@@ -1,4 +1,4 @@
-"""The resident memory of this process, and its highest since a moment of one's choosing. Linux only."""
+"""The resident memory of this process and its helpers, and its highest since a moment of one's choosing. Linux only."""
 
 from __future__ import annotations
 
@@ -23,8 +23,21 @@ def resident_bytes(field: str = "VmRSS") -> int | None:
     return None
 
 
+def helpers_bytes() -> int:
+    """Memory of this process's children that is theirs alone: what they share with it is counted there."""
+    total = 0
+    for children in Path("/proc/self/task").glob("*/children"):
+        for child in children.read_text(encoding="ascii").split():
+            try:
+                lines = Path(f"/proc/{child}/smaps_rollup").read_text(encoding="ascii").splitlines()
+            except OSError:
+                continue  # it has just ended
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Private")) * 1024
+    return total
+
+
 class Peak:
-    """The most resident memory between entering and leaving.
+    """The most resident memory between entering and leaving, with the memory that helper processes have in the end.
 
     The kernel keeps the peak, and is asked to forget the older one. Where it may not be asked, a thread looks every
     2 ms and may miss a short peak.
@@ -56,6 +69,7 @@ class Peak:
         else:
             self._stop.set()
             self._poller.join()
+        self.highest += helpers_bytes()  # it only grows: their workspaces are kept
 
     def _poll(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):

@@ -57,6 +57,10 @@ class Backend(Convolution, Pooling, Normalization, SoftmaxCrossEntropy, Elementw
         """An array like x with anything in it, for ``out=``: quicker than a fresh one where memory is kept."""
         return self.xp.empty_like(x)
 
+    def add(self, a: Array, b: Array) -> Array:
+        """a + b of one shape and dtype, such as the gradients of what was used twice; a new array laid out as ``a``."""
+        return self.xp.add(a, b, out=self.empty_like(a))
+
     def computing(self) -> AbstractContextManager[None]:
         """What must hold while a net computes; entered around each forward and each backward of every layer.
 

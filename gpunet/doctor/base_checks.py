@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_info
 
 from gpunet import resources
 from gpunet._version import __version__
-from gpunet.backends.numpy.parallel import THREADS_VARIABLE, thread_count
+from gpunet.backends.numpy.parallel import HELPERS_VARIABLE, helper_kind
+from gpunet.backends.numpy.threads import THREADS_VARIABLE, thread_count
 from gpunet.doctor.finding import ABSENT, BASE, EXTRAS, FAILS, WORKS, Finding, one_line
 from gpunet.errors import GpunetError
 from gpunet.installation import install_command, restore_command
@@ -61,7 +62,7 @@ def check_files() -> Iterator[Finding]:
 
 
 def check_blas() -> Iterator[Finding]:
-    """NumPy's BLAS, that it multiplies, and how many threads gpunet computes with."""
+    """NumPy's BLAS, that it multiplies, and how many cores gpunet computes with."""
     product = np.full((64, 64), 2.0, np.float32) @ np.full((64, 64), 3.0, np.float32)
     remedy = f"{PIP} install --force-reinstall numpy"
     if not np.array_equal(product, np.full((64, 64), 384.0)):
@@ -74,9 +75,10 @@ def check_blas() -> Iterator[Finding]:
     else:
         yield Finding(BASE, "BLAS", WORKS, "none that threadpoolctl knows; products work, their threads are unknown")
     try:
-        yield Finding(BASE, "threads", WORKS, f"{thread_count()}, each with one of BLAS ({THREADS_VARIABLE} sets it)")
+        says = f"{thread_count()}, by {helper_kind()}, each with one thread of BLAS ({THREADS_VARIABLE} sets how many)"
+        yield Finding(BASE, "cores", WORKS, says)
     except GpunetError as error:
-        yield Finding(BASE, "threads", FAILS, one_line(error), f"unset {THREADS_VARIABLE}")
+        yield Finding(BASE, "cores", FAILS, one_line(error), f"unset {THREADS_VARIABLE} {HELPERS_VARIABLE}")
 
 
 def check_extras() -> Iterator[Finding]:

@@ -88,6 +88,7 @@ class Check:
         result["GPUNET_EMULATOR_FLAGS"] = " ".join(self.compile_flags)
         result["GPUNET_EMULATOR_REPORT"] = str(report)
         result["GPUNET_EMULATOR_WORKERS"] = "1"
+        result["GPUNET_HELPERS"] = "threads"  # NumPy's helper processes would start under the sanitizer, for nothing
         preloaded = self._preloaded(compiler, device_library)
         if preloaded:
             own = environment.get("LD_PRELOAD")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import timing
 from benchmarks.peers import memory
 from benchmarks.peers.memory import Peak, resident_bytes
 
@@ -45,3 +50,33 @@ def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert resident_bytes() is None
     with pytest.raises(OSError, match="does not tell the resident memory"), Peak():
         pass
+
+
+@pytest.fixture
+def helper() -> Iterator[subprocess.Popen[bytes]]:
+    """A child that keeps 50 MB and has computed for a third of a second."""
+    program = (
+        "import sys, time; kept = bytearray(b'x' * 50_000_000)\n"
+        "while time.process_time() < 0.3: pass\n"
+        "print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child
+
+
+def test_memory_that_is_a_helpers_alone_counts(helper: subprocess.Popen[bytes]) -> None:
+    with Peak() as peak:
+        pass
+    assert 50_000_000 < peak.highest - peak.before < 120_000_000
+    helper.communicate()
+    with Peak() as peak:
+        pass
+    assert peak.highest - peak.before < 40_000_000
+
+
+def test_a_helpers_time_counts_as_ones_own(helper: subprocess.Popen[bytes]) -> None:
+    assert timing.own_seconds() - time.process_time() >= 0.2
+    helper.communicate()
+    assert timing.own_seconds() - time.process_time() < 0.2

@@ -29,7 +29,7 @@ def test_what_numpy_needs_is_there(install: Any) -> None:
     report = examine()
     assert report.base_works
     assert not report.gpu_works
-    assert names(report, "NumPy") == ["Python", "gpunet", "packages", *resources.FOLDERS, "BLAS", "threads"]
+    assert names(report, "NumPy") == ["Python", "gpunet", "packages", *resources.FOLDERS, "BLAS", "cores"]
     assert f"numpy {np.__version__}" in finding(report, "packages").says
     assert all(each.remedy for each in report.findings if each.status == "absent" and each.name != "platform")
     assert "NumPy     works" in str(report)
@@ -65,7 +65,7 @@ def test_a_setting_of_threads_that_makes_no_sense(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(base_checks, "thread_count", refused)
     _, threads = base_checks.check_blas()
-    assert (threads.status, threads.remedy) == ("fails", "unset GPUNET_NUM_THREADS")
+    assert (threads.status, threads.remedy) == ("fails", "unset GPUNET_NUM_THREADS GPUNET_HELPERS")
 
 
 def test_an_unknown_blas_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from gpunet.backends.base import Backend
 from gpunet.backends.numpy import convolution, elementwise, memory, normalization, optimizers, pooling
+from gpunet.backends.numpy.blas import single_threaded_blas
 from gpunet.backends.numpy.error_function import erf
-from gpunet.backends.numpy.parallel import single_threaded_blas
 from gpunet.backends.numpy.softmax_cross_entropy import softmax_cross_entropy
 
 
@@ -56,6 +56,7 @@ class NumpyBackend(Backend):
     batch_norm_backward = staticmethod(normalization.batch_norm_backward)
     batch_norm_inference = staticmethod(normalization.batch_norm_inference)
     softmax_cross_entropy = staticmethod(softmax_cross_entropy)
+    add = staticmethod(elementwise.add)
     relu = staticmethod(elementwise.relu)
     relu_backward = staticmethod(elementwise.relu_backward)
     bias_relu = staticmethod(elementwise.bias_relu)

@@ -8,19 +8,19 @@ tile beforehand: NumPy adds two flat arrays a third quicker than an array and a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from abc import abstractmethod
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy import cutting, memory, parallel
+from gpunet.backends.numpy.job import Job
 from gpunet.backends.numpy.layout import is_channels_last
 from gpunet.backends.numpy.windows import Floats
 
-# A tile is as large as the cache, though what is computed with it is then not in there together: with smaller ones two
-# threads spend their time on waking each other, since each call into NumPy hands the interpreter over.
 TILES_IN_CACHE = 1
 ROW = 512  # about as many numbers stand in a row of which matrix products take sums
 SAMPLES = 256  # about as many values of each channel are looked at to guess where its mean lies
@@ -55,6 +55,7 @@ class Channels:
     """
 
     def __init__(self, size: int, channels: int, run: int, room: int) -> None:
+        self._arguments = (size, channels, run, room)
         self.count = size // max(1, channels)
         self._channels, self._run = channels, run
         # Sums over (a, b) numbers: channels-last over a of b columns, channels-first over b of a rows.
@@ -74,7 +75,7 @@ class Channels:
         period = self._channels * self._run
         if self._run == 1:  # so many that they make rows
             periods -= periods % min(_power_of_two(ROW // period), periods)
-        parts = parallel.pieces(size, periods * period)
+        parts = cutting.even(size, periods * period)
         lengths = [part.stop - part.start for part in parts]
         return [
             Tile(part, slice(0, length), (row, slice(0, self._sums_of(length))))
@@ -83,7 +84,7 @@ class Channels:
 
     def _parts_of_periods(self, size: int, runs: int) -> list[Tile]:
         period = self._channels * self._run
-        parts = parallel.pieces(period, runs * self._run)
+        parts = cutting.even(period, runs * self._run)
         return [
             Tile(
                 slice(start + part.start, start + part.stop),
@@ -100,9 +101,13 @@ class Channels:
             return length // self._row
         return length if length < self._channels else self._channels * _repeats(length, self._channels)
 
-    def run(self, job: Callable[[Tile], Any]) -> None:
-        """``job(tile)`` for each tile, on all cores."""
-        parallel.run(lambda index: job(self.tiles[index.start]), parallel.pieces(len(self.tiles), 1))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _channels, self._arguments  # of which a helper process has it already, the second time
+
+    def run(self, job: TileJob) -> None:
+        """Each tile, on all cores."""
+        itemsize = 4  # at least; it is about whether there is much to do
+        parallel.run(job, range(len(self.tiles)), 2 * self._arguments[0] * itemsize)
 
     def spread(self, values: NDArray[Any], dtype: Any) -> Floats:
         """One of ``values`` (C,) for each element of a tile: take `Tile.spread` of it."""
@@ -119,7 +124,9 @@ class Channels:
 
     def partial_sums(self, dtype: Any) -> Floats:
         """Zeros with a place for the sums of every tile; `total` adds them up."""
-        return np.zeros(self._sums_shape, dtype)
+        sums = memory.shared(self._sums_shape, dtype)
+        sums[...] = 0
+        return sums
 
     def sum_up(self, tile: Tile, values: Floats, sums: Floats) -> None:
         """Write sums of up to some hundred of the tile's ``values`` each to the tile's place in ``sums``."""
@@ -151,10 +158,25 @@ class Channels:
         return planes[:, :, ::step].transpose(0, 2, 1).reshape(-1, self._channels)
 
 
+@dataclass(frozen=True)
+class TileJob(Job):
+    """A job whose pieces are tiles."""
+
+    channels: Channels
+
+    def __call__(self, piece: int) -> None:
+        """Do the tile of that number."""
+        self.do(self.channels.tiles[piece])
+
+    @abstractmethod
+    def do(self, tile: Tile) -> None:
+        """Do the part of the work that lies in this tile."""
+
+
 def channels_of(x: Floats) -> Channels:
     """The tiles of arrays that lie in memory as ``x`` does, which is contiguous or channels-last."""
     run = 1 if is_channels_last(x) else math.prod(x.shape[2:])
-    return _channels(x.size, x.shape[1], run, max(1, parallel.PIECE_BYTES // (TILES_IN_CACHE * x.itemsize)))
+    return _channels(x.size, x.shape[1], run, max(1, cutting.PIECE_BYTES // (TILES_IN_CACHE * x.itemsize)))
 
 
 @lru_cache(maxsize=256)

@@ -12,31 +12,29 @@ The product is (places, F) in either case: the output's channels are last.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy import cutting, memory, parallel
+from gpunet.backends.numpy.job import Job
 from gpunet.backends.numpy.layout import channels_last, is_channels_last
 from gpunet.backends.numpy.windows import Floats, add_to_rows, elements_channels_last, fill, padded_size
 from gpunet.geometry import Pair, Window
 
-# More would leave the cache; with less, threads would spend their time on waking each other, since each call into NumPy
-# hands the interpreter over.
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 4 << 20  # of columns
 WEIGHT_GRADIENT_PARTS = 8  # partial sums of a batch: enough to share out, few enough to keep
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Some rows of the output of some images; of several images only all rows."""
 
     images: slice
     rows: slice
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Images."""
         return int(self.images.stop - self.images.start)
 
@@ -52,23 +50,34 @@ def correlate(
     """`Backend.conv2d`; y is channels-last."""
     out_size, dtype = window.output_size(*x.shape[2:]), np.result_type(x, weight)
     problem = _Problem(len(x), weight.shape, window, out_size, groups, dtype, is_channels_last(x))
-    matrices = problem.matrices(weight)
     y = memory.empty_channels_last((len(x), weight.shape[0], *problem.out_size), problem.dtype)
-    flat = channels_last(y).reshape(-1, weight.shape[0])
-
-    def job(block: Block) -> None:
-        part = flat[problem.places(block)]
-        framed = problem.framed(x, block)
-        for group, matrix in enumerate(matrices):
-            columns = problem.columns(framed, block, group)
-            np.matmul(columns, matrix, out=_filters(part, group, groups))
-        if bias is not None:
-            add_to_rows(part, bias)
-        if relu:
-            np.maximum(part, 0, out=part)
-
-    parallel.run(job, problem.blocks())
+    job = _Correlate(problem, x, problem.matrices(weight), bias, y, relu)
+    parallel.run(job, problem.blocks(), x.nbytes + y.nbytes)
     return y
+
+
+@dataclass(frozen=True)
+class _Correlate(Job):
+    """Writes a block of ``y``."""
+
+    problem: _Problem
+    x: Floats
+    matrices: list[Floats]
+    bias: Floats | None
+    y: Floats
+    relu: bool
+    outputs = ("y",)
+
+    def __call__(self, block: Block) -> None:
+        part = channels_last(self.y).reshape(-1, self.y.shape[1])[self.problem.places(block)]
+        framed = self.problem.framed(self.x, block)
+        for group, matrix in enumerate(self.matrices):
+            columns = self.problem.columns(framed, block, group)
+            np.matmul(columns, matrix, out=_filters(part, group, len(self.matrices)))
+        if self.bias is not None:
+            add_to_rows(part, self.bias)
+        if self.relu:
+            np.maximum(part, 0, out=part)
 
 
 def weight_gradient(
@@ -78,23 +87,33 @@ def weight_gradient(
     out_size: Pair = (grad_y.shape[2], grad_y.shape[3])
     dtype = np.result_type(grad_y, x)
     problem = _Problem(len(x), weight_shape, window, out_size, groups, dtype, is_channels_last(x))
-    blocks = problem.blocks()
-    filters = weight_shape[0] // groups
-
-    def job(share: slice) -> Floats:
-        total = np.zeros((groups, filters, problem.row_length), problem.dtype)
-        for block in blocks[share]:
-            framed, grads = problem.framed(x, block), problem.gradients(grad_y, block)
-            for group in range(groups):
-                columns = problem.columns(framed, block, group)
-                total[group] += _filters(grads, group, groups).T @ columns
-        return total
-
-    partial_sums = parallel.run(job, parallel.pieces(len(blocks), -(-len(blocks) // WEIGHT_GRADIENT_PARTS)))
-    total = np.zeros((groups, filters, problem.row_length), problem.dtype)
-    for partial_sum in partial_sums:
+    shares = cutting.shares_of(problem.blocks(), WEIGHT_GRADIENT_PARTS)
+    sums = memory.shared((len(shares), groups, weight_shape[0] // groups, problem.row_length), dtype)
+    parallel.run(_WeightGradient(problem, grad_y, x, sums), shares, grad_y.nbytes + x.nbytes)
+    total = np.zeros(sums.shape[1:], dtype)
+    for partial_sum in sums:
         total += partial_sum
     return problem.as_weight(total)
+
+
+@dataclass(frozen=True)
+class _WeightGradient(Job):
+    """Writes what a share of the blocks sums up to, (groups, F / groups, row_length), to its place in ``sums``."""
+
+    problem: _Problem
+    grad_y: Floats
+    x: Floats
+    sums: Floats
+    outputs = ("sums",)
+
+    def __call__(self, share: cutting.Share[Block]) -> None:
+        problem, total = self.problem, self.sums[share.number]
+        total[...] = 0
+        for block in share.members:
+            framed, grads = problem.framed(self.x, block), problem.gradients(self.grad_y, block)
+            for group in range(problem.groups):
+                columns = problem.columns(framed, block, group)
+                total[group] += _filters(grads, group, problem.groups).T @ columns
 
 
 def input_gradient(grad_y: Floats, weight: Floats, x_shape: tuple[int, ...], window: Window, groups: int = 1) -> Floats:
@@ -102,30 +121,40 @@ def input_gradient(grad_y: Floats, weight: Floats, x_shape: tuple[int, ...], win
     out_size: Pair = (grad_y.shape[2], grad_y.shape[3])
     grad_x = memory.empty_channels_last(x_shape, np.result_type(grad_y, weight))
     problem = _Problem(len(grad_x), weight.shape, window, out_size, groups, grad_x.dtype, by_pixel=True)
-    matrices = problem.matrices(weight)
-    channels = x_shape[1] // groups
-    (top, _), (left, _) = window.padding
-    frame = padded_size(window, out_size)
+    per_image = out_size[0] * out_size[1] * problem.row_length * grad_x.itemsize
+    images = x_shape[0]
+    images_at_once = cutting.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image)
+    job = _InputGradient(problem, grad_y, problem.matrices(weight), grad_x)
+    parallel.run(job, images_at_once, grad_y.nbytes + grad_x.nbytes)
+    return grad_x
 
-    def job(images: slice) -> None:
-        part = channels_last(grad_x[images])
-        framed = memory.workspace("columns frame", (len(part), *frame, x_shape[1]), part.dtype)
+
+@dataclass(frozen=True)
+class _InputGradient(Job):
+    """Writes some images of ``grad_x``."""
+
+    problem: _Problem
+    grad_y: Floats
+    matrices: list[Floats]
+    grad_x: Floats
+    outputs = ("grad_x",)
+
+    def __call__(self, images: slice) -> None:
+        problem, part = self.problem, channels_last(self.grad_x[images])
+        window, out_size, channels = problem.window, problem.out_size, problem.channels
+        (top, _), (left, _) = window.padding
+        frame = (len(part), *padded_size(window, out_size), part.shape[3])
+        framed = memory.workspace("columns frame", frame, part.dtype)
         framed[...] = 0
-        block = Block(images, slice(0, out_size[0]))
-        grads = problem.gradients(grad_y, block)
-        for group, matrix in enumerate(matrices):
+        grads = problem.gradients(self.grad_y, Block(images, slice(0, out_size[0])))
+        for group, matrix in enumerate(self.matrices):
             target = framed[..., group * channels : (group + 1) * channels]
             columns = memory.workspace("columns", (len(grads), problem.row_length), part.dtype)
-            np.matmul(_filters(grads, group, groups), matrix.T, out=columns)
+            np.matmul(_filters(grads, group, len(self.matrices)), matrix.T, out=columns)
             by_element = columns.reshape(len(part), *out_size, *window.kernel, channels)
             for (i, j), view in elements_channels_last(target, window, out_size):
                 view += by_element[:, :, :, i, j]
         fill(part, framed, top, left)
-
-    per_image = out_size[0] * out_size[1] * problem.row_length * grad_x.itemsize
-    images = x_shape[0]
-    parallel.run(job, parallel.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image))
-    return grad_x
 
 
 class _Problem:
@@ -170,16 +199,16 @@ class _Problem:
         row_bytes = max(1, cols * self.row_length * self.dtype.itemsize)
         if rows * row_bytes <= BLOCK_BYTES:
             whole = slice(0, rows)
-            images = parallel.shares(self.images, BLOCK_BYTES // (rows * row_bytes), self.images * rows * row_bytes)
+            images = cutting.shares(self.images, BLOCK_BYTES // (rows * row_bytes), self.images * rows * row_bytes)
             return [Block(part, whole) for part in images]
-        parts = parallel.pieces(rows, BLOCK_BYTES // row_bytes)
+        parts = cutting.even(rows, BLOCK_BYTES // row_bytes)
         return [Block(slice(image, image + 1), part) for image in range(self.images) for part in parts]
 
     def places(self, block: Block) -> slice:
         """Where a block's places stand among those of all images."""
         rows, cols = self.out_size
         start = (block.images.start * rows + block.rows.start) * cols
-        return slice(start, start + block.count * block.height * cols)
+        return slice(start, start + block.size * block.height * cols)
 
     def gradients(self, grad_y: Floats, block: Block) -> Floats:
         """A block's gradients as (places, F)."""
@@ -212,7 +241,7 @@ class _Problem:
         n, row, col, channel = framed.strides
         inside = framed[..., group * self.channels : (group + 1) * self.channels]
         axes = {
-            "image": (block.count, n),
+            "image": (block.size, n),
             "row": (block.height, step_row * row),
             "column": (self.out_size[1], step_col * col),
             "kernel row": (self.window.kernel[0], apart_row * row),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpunet.backends.numpy.layout import channels_first, channels_last, is_channels_last
+from gpunet.backends.numpy.shared_memory import Arena
 
 SMALLEST = 1 << 16  # below this, the system's allocator is as quick
 KEPT_BYTES = 1 << 28  # unused blocks that are kept at most, all together
@@ -41,10 +42,14 @@ class Pool:
 
     Args:
         kept_bytes: unused blocks that are kept at most; those beyond are given back, the largest first.
+
+    Attributes:
+        arena: where new blocks come from, so that helper processes see them too; None for memory of this process.
     """
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         self.kept_bytes = kept_bytes
+        self.arena: Arena | None = None
         self._blocks: dict[int, list[NDArray[np.uint8]]] = {}
         self._lock = threading.Lock()
 
@@ -54,8 +59,13 @@ class Pool:
         nbytes = math.prod(shape) * dtype.itemsize
         if nbytes < SMALLEST:
             return np.empty(shape, dtype)
+        return self.block_of(shape, dtype, nbytes)
+
+    def block_of(self, shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> NDArray[Any]:
+        """Like `empty`, however small."""
         block = self._block(_rounded(nbytes) + ALIGNMENT)
-        return np.ndarray(shape, dtype, block, _offset(block))
+        # Those of an arena start at a page.
+        return np.ndarray(shape, dtype, block, 0 if self.arena is not None else _offset(block))
 
     def _block(self, size: int) -> NDArray[np.uint8]:
         with self._lock:
@@ -64,9 +74,14 @@ class Pool:
                 if sys.getrefcount(block) == _UNUSED:
                     return block
             self._give_back()
-            block = np.empty(size, np.uint8)
+            shared = None if self.arena is None else self.arena.allocate(size)
+            block = np.empty(size, np.uint8) if shared is None else shared
             blocks.append(block)
             return block
+
+    def forget(self) -> None:
+        """Never hand out again what there is: it stays with whoever uses it."""
+        self._blocks.clear()
 
     def _give_back(self) -> None:
         """Let go of unused blocks until the rest may be kept."""
@@ -77,6 +92,8 @@ class Pool:
                 if sys.getrefcount(block) == _UNUSED:
                     unused += size
                     if unused > self.kept_bytes:
+                        if self.arena is not None and self.arena.offset(block) is not None:
+                            self.arena.release(block)
                         continue
                 kept.append(block)
             self._blocks[size][:] = kept
@@ -90,7 +107,7 @@ def _offset(block: NDArray[np.uint8]) -> int:
 
 def _rounded(nbytes: int) -> int:
     """Up to the next of eight steps between powers of two, so that like sizes share blocks."""
-    step = max(SMALLEST, 1 << (nbytes.bit_length() - 4))
+    step = max(SMALLEST, 1 << max(0, nbytes.bit_length() - 4))
     return -(-nbytes // step) * step
 
 
@@ -100,6 +117,24 @@ _pool = Pool()
 def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Like `numpy.empty`, in memory that was used before if some of that size is free."""
     return _pool.empty(shape, dtype)
+
+
+def shared(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Like `empty`, for what jobs write to: however small, it stands where helper processes see it."""
+    dtype = np.dtype(dtype)
+    return _pool.block_of(shape, dtype, math.prod(shape) * dtype.itemsize)
+
+
+def arena() -> Arena | None:
+    """Where blocks come from; None: from this process's memory."""
+    return _pool.arena
+
+
+def use(arena: Arena | None) -> None:
+    """Take all blocks from ``arena`` from now on, and none that stand elsewhere; None: from this process's memory."""
+    if arena is not _pool.arena:
+        _pool.forget()
+        _pool.arena = arena
 
 
 def empty_like(x: NDArray[Any], dtype: Any = None) -> NDArray[Any]:

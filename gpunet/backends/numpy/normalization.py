@@ -7,11 +7,13 @@ of a net have means of about their deviation, where that subtraction is a pass f
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gpunet.backends.numpy import memory
-from gpunet.backends.numpy.channels import Channels, Tile, channels_of
+from gpunet.backends.numpy.channels import Channels, Tile, TileJob, channels_of
 from gpunet.backends.numpy.selection import rectify, through_rectifier
 from gpunet.backends.numpy.windows import Floats
 
@@ -57,19 +59,29 @@ def _statistics(x: Floats, channels: Channels) -> tuple[NDArray[np.float64], NDA
     guess = _guess(channels.sample(x))
     centre = channels.spread(guess, x.dtype) if guess.any() else None
     sums, squares = channels.partial_sums(x.dtype), channels.partial_sums(x.dtype)
-
-    def measure(tile: Tile) -> None:
-        values = x[tile.part]
-        workspace = memory.workspace("normalization", values.shape, x.dtype)
-        if centre is not None:
-            values = np.subtract(values, centre[tile.spread], out=workspace)
-        channels.sum_up(tile, values, sums)
-        channels.sum_up(tile, np.multiply(values, values, out=workspace), squares)
-
-    channels.run(measure)
+    channels.run(_Measure(channels, x, centre, sums, squares))
     beyond = channels.total(sums) / channels.count
     variance = channels.total(squares) / channels.count - np.square(beyond)
     return guess + beyond, np.maximum(variance, 0)
+
+
+@dataclass(frozen=True)
+class _Measure(TileJob):
+    """Sums up x and its squares, less ``centre``."""
+
+    x: Floats
+    centre: Floats | None
+    sums: Floats
+    squares: Floats
+    outputs = ("sums", "squares")
+
+    def do(self, tile: Tile) -> None:
+        values = self.x[tile.part]
+        workspace = memory.workspace("normalization", values.shape, values.dtype)
+        if self.centre is not None:
+            values = np.subtract(values, self.centre[tile.spread], out=workspace)
+        self.channels.sum_up(tile, values, self.sums)
+        self.channels.sum_up(tile, np.multiply(values, values, out=workspace), self.squares)
 
 
 def _guess(sample: Floats) -> Floats:
@@ -106,19 +118,32 @@ def _normalise(
     centre = channels.spread(subtrahend, y.dtype) if subtrahend.any() else None
     offset = (subtrahend - mean.astype(np.float64)) * scale + (0 if bias is None else bias)
     factor, shift = channels.spread(scale, y.dtype), channels.spread(offset, y.dtype)
+    channels.run(_Normalise(channels, x, flat_y, centre, factor, shift, flat_residual, relu))
 
-    def job(tile: Tile) -> None:
-        values, out = x[tile.part], flat_y[tile.part]
-        if centre is not None:
-            values = np.subtract(values, centre[tile.spread], out=out)
-        np.multiply(values, factor[tile.spread], out=out)
-        np.add(out, shift[tile.spread], out=out)
-        if flat_residual is not None:
-            np.add(out, flat_residual[tile.part], out=out)
-        if relu:
+
+@dataclass(frozen=True)
+class _Normalise(TileJob):
+    """Writes ``y``; all arrays flat, those of the channels spread."""
+
+    x: Floats
+    y: Floats
+    centre: Floats | None
+    factor: Floats
+    shift: Floats
+    residual: Floats | None
+    relu: bool
+    outputs = ("y",)
+
+    def do(self, tile: Tile) -> None:
+        values, out = self.x[tile.part], self.y[tile.part]
+        if self.centre is not None:
+            values = np.subtract(values, self.centre[tile.spread], out=out)
+        np.multiply(values, self.factor[tile.spread], out=out)
+        np.add(out, self.shift[tile.spread], out=out)
+        if self.residual is not None:
+            np.add(out, self.residual[tile.part], out=out)
+        if self.relu:
             rectify(out, out=out)
-
-    channels.run(job)
 
 
 def batch_norm_backward(
@@ -132,20 +157,7 @@ def batch_norm_backward(
     subtrahend = _centre(mean, inv_std)
     centre = channels.spread(subtrahend, x.dtype) if subtrahend.any() else None
     grads, products = channels.partial_sums(x.dtype), channels.partial_sums(x.dtype)
-
-    def centred(tile: Tile, workspace: Floats) -> Floats:
-        values = flat_x[tile.part]
-        return values if centre is None else np.subtract(values, centre[tile.spread], out=workspace)
-
-    def sum_up(tile: Tile) -> None:
-        part = grad[tile.part]
-        if rectified is not None:  # what is let through waits in the result for the second pass
-            part = through_rectifier(part, rectified[tile.part], out=result[tile.part])
-        channels.sum_up(tile, part, grads)
-        workspace = memory.workspace("normalization", part.shape, x.dtype)
-        channels.sum_up(tile, np.multiply(centred(tile, workspace), part, out=workspace), products)
-
-    channels.run(sum_up)
+    channels.run(_SumUp(channels, flat_x, centre, grad, rectified, result, grads, products))
     grad_bias = channels.total(grads)
     left = mean.astype(np.float64) - subtrahend  # of the mean, and still to be subtracted
     grad_weight = (channels.total(products) - left * grad_bias) * inv_std
@@ -155,17 +167,62 @@ def batch_norm_backward(
     through_variance = -scale * inv_std * grad_weight / count
     through_mean = -scale * grad_bias / count - through_variance * left
     own, slope, constant = (channels.spread(values, x.dtype) for values in (scale, through_variance, through_mean))
-
-    def combine(tile: Tile) -> None:
-        out = result[tile.part]
-        np.multiply(grad[tile.part] if rectified is None else out, own[tile.spread], out=out)
-        others = memory.workspace("normalization", out.shape, x.dtype)
-        np.multiply(centred(tile, others), slope[tile.spread], out=others)
-        np.add(others, constant[tile.spread], out=others)
-        np.add(out, others, out=out)
-
-    channels.run(combine)
+    sent = grad if rectified is None else result
+    channels.run(_Combine(channels, flat_x, centre, sent, own, slope, constant, result))
     return grad_x, grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class _Centred(TileJob):
+    """Looks at x less ``centre``."""
+
+    x: Floats
+    centre: Floats | None
+
+    def _values(self, tile: Tile, workspace: Floats) -> Floats:
+        values = self.x[tile.part]
+        return values if self.centre is None else np.subtract(values, self.centre[tile.spread], out=workspace)
+
+
+@dataclass(frozen=True)
+class _SumUp(_Centred):
+    """Sums up gradients, and their products with x; what a rectifier lets through waits in ``result``."""
+
+    grad: Floats
+    rectified: Floats | None
+    result: Floats
+    grads: Floats
+    products: Floats
+    outputs = ("result", "grads", "products")
+
+    def do(self, tile: Tile) -> None:
+        part = self.grad[tile.part]
+        if self.rectified is not None:
+            part = through_rectifier(part, self.rectified[tile.part], out=self.result[tile.part])
+        self.channels.sum_up(tile, part, self.grads)
+        workspace = memory.workspace("normalization", part.shape, part.dtype)
+        products = np.multiply(self._values(tile, workspace), part, out=workspace)
+        self.channels.sum_up(tile, products, self.products)
+
+
+@dataclass(frozen=True)
+class _Combine(_Centred):
+    """Writes ``result``, which may be ``sent``: its own gradient and what comes by way of mean and variance."""
+
+    sent: Floats
+    own: Floats
+    slope: Floats
+    constant: Floats
+    result: Floats
+    outputs = ("result",)
+
+    def do(self, tile: Tile) -> None:
+        out = self.result[tile.part]
+        np.multiply(self.sent[tile.part], self.own[tile.spread], out=out)
+        others = memory.workspace("normalization", out.shape, out.dtype)
+        np.multiply(self._values(tile, others), self.slope[tile.spread], out=others)
+        np.add(others, self.constant[tile.spread], out=others)
+        np.add(out, others, out=out)
 
 
 def _scale(inv_std: Floats, weight: Floats | None) -> Floats:

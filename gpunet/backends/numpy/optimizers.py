@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gpunet.backends.numpy import memory, parallel
-from gpunet.backends.numpy.parallel import single_threaded_blas
+from gpunet.backends.numpy import cutting, memory, parallel
+from gpunet.backends.numpy.blas import single_threaded_blas
 from gpunet.backends.numpy.windows import Floats
 
-ARRAYS_IN_CACHE = 2  # pieces that fit better, being smaller, have two threads waking each other
+PIECE_BYTES = 1 << 19  # of one array: pieces go to threads, whose calls into NumPy must not be short
 
 
 def sum_of_squares(arrays: Sequence[Floats]) -> Floats:
@@ -118,7 +118,7 @@ def _update_all(update: Callable[..., None], factors: Sequence[float], *lists: S
     converted: dict[Any, list[Floats]] = {}
     together: list[tuple[Floats, ...]] = []
     jobs = [together]
-    room = parallel.PIECE_BYTES // ARRAYS_IN_CACHE
+    room = PIECE_BYTES
     filled = 0
     for arrays in zip(*lists, strict=True):
         first = arrays[0]
@@ -126,7 +126,7 @@ def _update_all(update: Callable[..., None], factors: Sequence[float], *lists: S
             converted[first.dtype] = [np.asarray(factor, first.dtype) for factor in factors]
         if first.nbytes > room and all(array.flags.c_contiguous for array in arrays):
             flat = [array.reshape(-1) for array in arrays]
-            pieces = parallel.pieces(first.size, room // first.itemsize)
+            pieces = cutting.even(first.size, room // first.itemsize)
             jobs.extend([tuple(array[piece] for array in flat)] for piece in pieces)
             continue
         if filled > room:
@@ -139,7 +139,7 @@ def _update_all(update: Callable[..., None], factors: Sequence[float], *lists: S
         for arrays in jobs[index.start]:
             update(converted[arrays[0].dtype], *arrays)
 
-    parallel.run(work, parallel.pieces(len(jobs), 1))
+    parallel.run(work, cutting.even(len(jobs), 1), sum(array.nbytes for arrays in lists for array in arrays))
 
 
 def _scratch(name: str, value: Floats) -> Floats:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpunet.backends.numpy import parallel
+from gpunet.backends.numpy import cutting
 from gpunet.backends.numpy.layout import channels_last, is_channels_last
 from gpunet.geometry import Pair, Window
 
@@ -77,18 +77,15 @@ class Images:
     def pieces(self, x: NDArray[Any], out_rows: int) -> list[tuple[slice, slice]]:
         """Images and rows of the output to work on at a time, about as many in each piece."""
         images = image_pieces(x)
-        count = -(-x.nbytes // max(1, len(images) * parallel.PIECE_BYTES))  # of parts of a piece of one image
-        rows = parallel.pieces(out_rows, -(-out_rows // count) if len(images) == len(x) and count else out_rows)
+        count = -(-x.nbytes // max(1, len(images) * cutting.PIECE_BYTES))  # of parts of a piece of one image
+        rows = cutting.even(out_rows, -(-out_rows // count) if len(images) == len(x) and count else out_rows)
         return [(some, part) for some in images for part in rows]
 
 
 def image_pieces(x: NDArray[Any]) -> list[slice]:
-    """Images of x to work on at a time: pieces of like size, of about a core's cache, and no fewer than one image.
-
-    What goes with them then does not fit the cache, but smaller pieces have two threads waking each other.
-    """
-    count = max(1, -(-x.nbytes // parallel.PIECE_BYTES))
-    return parallel.pieces(len(x), -(-len(x) // count))
+    """Images of x to work on at a time: pieces of like size, of about a core's cache, and no fewer than one image."""
+    count = max(1, -(-x.nbytes // cutting.PIECE_BYTES))
+    return cutting.even(len(x), -(-len(x) // count))
 
 
 @lru_cache(maxsize=1024)

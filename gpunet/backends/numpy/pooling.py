@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy.job import Job
 from gpunet.backends.numpy.places import Images, image_pieces
 from gpunet.backends.numpy.selection import keep_where
 from gpunet.backends.numpy.windows import Floats
@@ -23,16 +26,29 @@ def max_pool2d(x: Floats, window: Window) -> tuple[Floats, Offsets]:
     y = _empty(images, shape, x.dtype)
     offsets = _empty(images, shape, np.min_scalar_type(window.area - 1))
     first = _first_real(window, (x.shape[2], x.shape[3]))
-    all_x, all_y, all_offsets = (images.view(array) for array in (x, y, offsets))
-
-    def job(some: slice, rows: slice) -> None:
-        chosen = all_offsets[some][images.rows(rows)]
-        chosen[...] = 0 if first is None else images.spread(first[rows])
-        choose = _Choice(images, window, rows, all_x[some], all_y[some][images.rows(rows)], chosen)
-        choose.largest()
-
-    _run(job, images.pieces(x, shape[2]))
+    job = _Choose(images, window, first, *(images.view(array) for array in (x, y, offsets)))
+    parallel.run(job, images.pieces(x, shape[2]), x.nbytes + y.nbytes)
     return y, offsets
+
+
+@dataclass(frozen=True)
+class _Choose(Job):
+    """Writes some rows of some images of ``y`` and ``offsets``, which are views; ``first`` is of `_first_real`."""
+
+    images: Images
+    window: Window
+    first: Offsets | None
+    x: Floats
+    y: Floats
+    offsets: Offsets
+    outputs = ("y", "offsets")
+
+    def __call__(self, piece: tuple[slice, slice]) -> None:
+        some, rows = piece
+        chosen = self.offsets[some][self.images.rows(rows)]
+        chosen[...] = 0 if self.first is None else self.images.spread(self.first[rows])
+        y = self.y[some][self.images.rows(rows)]
+        _Choice(self.images, self.window, rows, self.x[some], y, chosen).largest()
 
 
 class _Choice:
@@ -101,13 +117,9 @@ def _first_real(window: Window, size: Pair) -> Offsets | None:
 
 def max_pool2d_backward(grad_y: Floats, offsets: Offsets, x_shape: tuple[int, ...], window: Window) -> Floats:
     """See `Backend.max_pool2d_backward`."""
-
-    def sent(grad: Floats, chosen: Offsets) -> Callable[[int], Floats]:
-        is_chosen = memory.workspace("larger", chosen.shape, bool)
-        share = memory.workspace("element", grad.shape, grad.dtype)
-        return lambda place: keep_where(np.equal(chosen, place, out=is_chosen), grad, out=share)
-
-    return _distribute(grad_y, offsets, x_shape, window, sent)
+    images, grad_x = Images(grad_y), _gradients(grad_y, x_shape)
+    _distribute(_SendToChosen(images, window, images.view(grad_y), images.view(grad_x), images.view(offsets)), grad_x)
+    return grad_x
 
 
 def avg_pool2d(x: Floats, window: Window, count_include_pad: bool = True) -> Floats:
@@ -117,27 +129,42 @@ def avg_pool2d(x: Floats, window: Window, count_include_pad: bool = True) -> Flo
     all_x, all_y = images.view(x), images.view(y)
     size: Pair = (x.shape[2], x.shape[3])
     divisor = images.spread(_divisor(size, window, count_include_pad, x.dtype))
-    whole = _sees_all(window, size)
+    job = _Average(images, window, size, all_x, all_y, divisor)
+    parallel.run(job, images.pieces(x, shape[2]), x.nbytes + y.nbytes)
+    return y
 
-    def job(some: slice, rows: slice) -> None:
-        y = all_y[some][images.rows(rows)]
-        if whole:
-            ones, sums = np.ones(window.area, x.dtype), y.reshape(len(y), -1)
-            if images.last:
-                np.matmul(ones, all_x[some].reshape(len(y), window.area, -1), out=sums)
+
+@dataclass(frozen=True)
+class _Average(Job):
+    """Writes some rows of some images of ``y``; arrays are views."""
+
+    images: Images
+    window: Window
+    size: Pair
+    x: Floats
+    y: Floats
+    divisor: Floats
+    outputs = ("y",)
+
+    def __call__(self, piece: tuple[slice, slice]) -> None:
+        some, rows = piece
+        x, y = self.x[some], self.y[some][self.images.rows(rows)]
+        if _sees_all(self.window, self.size):
+            area, sums = self.window.area, y.reshape(len(y), -1)
+            ones = np.ones(area, x.dtype)
+            if self.images.last:
+                np.matmul(ones, x.reshape(len(y), area, -1), out=sums)
             else:
-                np.matmul(all_x[some].reshape(len(y), -1, window.area), ones, out=sums)
+                np.matmul(x.reshape(len(y), -1, area), ones, out=sums)
         else:
             element = memory.workspace("element", y.shape, y.dtype)
             y.fill(0)
-            for _, outputs, pixels in images.places(window, size, rows, shape[3]):
+            cols = y.shape[2 if self.images.last else 3]
+            for _, outputs, pixels in self.images.places(self.window, self.size, rows, cols):
                 part = element[outputs]
-                images.copy(all_x[some][pixels], part)
+                self.images.copy(x[pixels], part)
                 np.add(y[outputs], part, out=y[outputs])
-        np.divide(y, divisor[rows], out=y)
-
-    _run(job, images.pieces(x, shape[2]))
-    return y
+        np.divide(y, self.divisor[rows], out=y)
 
 
 def avg_pool2d_backward(
@@ -151,58 +178,80 @@ def avg_pool2d_backward(
         grad_x: Floats = _empty(images, x_shape, grad_y.dtype)
         np.copyto(images.view(grad_x), images.view(shares))
         return grad_x
-
-    def sent(share: Floats, _: None) -> Callable[[int], Floats]:
-        return lambda _: share
-
-    return _distribute(shares, None, x_shape, window, sent)
-
-
-def _distribute(
-    grad_y: Floats,
-    offsets: Offsets | None,
-    x_shape: tuple[int, ...],
-    window: Window,
-    sent: Callable[..., Callable[[int], Floats]],
-) -> Floats:
-    """Add up (N, C, H, W) from what each output sends to each place of its window.
-
-    Args:
-        sent: of the gradient and the offsets of some images, what they send by the number of the place.
-    """
-    images = Images(grad_y)
-    grad_x = _empty(images, x_shape, grad_y.dtype)
-    all_grads, all_y, all_offsets = images.view(grad_x), images.view(grad_y), offsets
-    if offsets is not None:
-        all_offsets = images.view(offsets)
-    size: Pair = (x_shape[2], x_shape[3])
-    (out_rows, out_cols) = grad_y.shape[2:]
-    covered = all(
-        window.kernel[axis] == window.stride[axis]
-        and window.padding[axis] == (0, 0)
-        and window.dilation[axis] == 1
-        and grad_y.shape[2 + axis] * window.stride[axis] == size[axis]
-        for axis in (0, 1)
-    )
-
-    def job(some: slice) -> None:
-        target = all_grads[some]
-        if not covered:
-            target.fill(0)
-        send = sent(all_y[some], None if all_offsets is None else all_offsets[some])
-        for number, outputs, pixels in images.places(window, size, slice(0, out_rows), out_cols):
-            share, part = send(number)[outputs], target[pixels]
-            if window.overlaps:
-                np.add(part, share, out=part)
-            else:
-                images.copy(share, part)
-
-    parallel.run(job, image_pieces(grad_x))
+    grad_x = _gradients(shares, x_shape)
+    _distribute(_SendToAll(images, window, images.view(shares), images.view(grad_x)), grad_x)
     return grad_x
 
 
-def _run(job: Callable[[slice, slice], None], pieces: list[tuple[slice, slice]]) -> None:
-    parallel.run(lambda index: job(*pieces[index.start]), parallel.pieces(len(pieces), 1))
+def _gradients(grad_y: Floats, x_shape: tuple[int, ...]) -> Floats:
+    """For the gradients of x, in the layout of those of y."""
+    return _empty(Images(grad_y), x_shape, grad_y.dtype)
+
+
+def _distribute(job: _Send, grad_x: Floats) -> None:
+    parallel.run(job, image_pieces(grad_x), grad_x.nbytes + job.grad_y.nbytes)
+
+
+@dataclass(frozen=True)
+class _Send(Job):
+    """Adds up what each output sends to each place of its window, in some images of ``grad_x``; arrays are views."""
+
+    images: Images
+    window: Window
+    grad_y: Floats
+    grad_x: Floats
+    outputs = ("grad_x",)
+
+    @abstractmethod
+    def sent(self, some: slice) -> Callable[[int], Floats]:
+        """What the outputs of some images send, by the number of the place."""
+
+    def __call__(self, some: slice) -> None:
+        rows = 1 if self.images.last else 2
+        size: Pair = (self.grad_x.shape[rows], self.grad_x.shape[rows + 1])
+        out_size: Pair = (self.grad_y.shape[rows], self.grad_y.shape[rows + 1])
+        target, send = self.grad_x[some], self.sent(some)
+        if not _covers_once(self.window, size, out_size):
+            target.fill(0)
+        for number, outputs, pixels in self.images.places(self.window, size, slice(0, out_size[0]), out_size[1]):
+            share, part = send(number)[outputs], target[pixels]
+            if self.window.overlaps:
+                np.add(part, share, out=part)
+            else:
+                self.images.copy(share, part)
+
+
+@dataclass(frozen=True)
+class _SendToChosen(_Send):
+    """To the place that was the largest."""
+
+    offsets: Offsets
+
+    def sent(self, some: slice) -> Callable[[int], Floats]:
+        grad, chosen = self.grad_y[some], self.offsets[some]
+        is_chosen = memory.workspace("larger", chosen.shape, bool)
+        share = memory.workspace("element", grad.shape, grad.dtype)
+        return lambda place: keep_where(np.equal(chosen, place, out=is_chosen), grad, out=share)
+
+
+@dataclass(frozen=True)
+class _SendToAll(_Send):
+    """The same to each place."""
+
+    def sent(self, some: slice) -> Callable[[int], Floats]:
+        share = self.grad_y[some]
+        return lambda _: share
+
+
+def _covers_once(window: Window, size: Pair, out_size: Pair) -> bool:
+    """Whether each pixel belongs to exactly one place of one window."""
+    return all(
+        window.kernel[axis] == window.stride[axis]
+        and window.padding[axis] == (0, 0)
+        and window.dilation[axis] == 1
+        and out_size[axis] * window.stride[axis] == size[axis]
+        for axis in (0, 1)
+    )
 
 
 def _empty(images: Images, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

@@ -11,10 +11,13 @@ of padding are all zeros, and are left out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy import cutting, memory, parallel
+from gpunet.backends.numpy.job import Job
 from gpunet.backends.numpy.layout import channels_last
 from gpunet.backends.numpy.windows import Floats, fill
 from gpunet.geometry import Window
@@ -25,17 +28,35 @@ BLOCK_BYTES = 4 << 20  # of windows
 def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, relu: bool = False) -> Floats:
     """`Backend.conv2d` at stride 1 without groups; y is channels-last."""
     images, channels, height, _ = x.shape
-    filters, kernel_rows, kernel_cols = weight.shape[0], *window.kernel
+    filters, (kernel_rows, kernel_cols) = weight.shape[0], window.kernel
     out_rows, out_cols = window.output_size(*x.shape[2:])
     dtype = np.result_type(x, weight)
     y = memory.empty_channels_last((images, filters, out_rows, out_cols), dtype)
     # (F, C, kh, kw) as (kh * F, kw * C): one row of the kernel after the other.
     matrix = np.ascontiguousarray(weight.transpose(2, 0, 3, 1)).reshape(kernel_rows * filters, -1)
-    (top, _), (left, _) = window.padding
+    per_image = height * out_cols * kernel_cols * channels * dtype.itemsize
+    images_at_once = cutting.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image)
+    parallel.run(_Correlate(x, matrix, bias, y, window, relu), images_at_once, x.nbytes + y.nbytes)
+    return y
 
-    def job(part: slice) -> None:
-        source = channels_last(x[part])
-        count = len(source)
+
+@dataclass(frozen=True)
+class _Correlate(Job):
+    """Writes some images of ``y``; ``matrix`` is (kh * F, kw * C)."""
+
+    x: Floats
+    matrix: Floats
+    bias: Floats | None
+    y: Floats
+    window: Window
+    relu: bool
+    outputs = ("y",)
+
+    def __call__(self, images: slice) -> None:
+        source, window, dtype = channels_last(self.x[images]), self.window, self.y.dtype
+        count, height, _, channels = source.shape
+        (kernel_rows, kernel_cols), (filters, out_rows, out_cols) = window.kernel, self.y.shape[1:]
+        (top, _), (left, _) = window.padding
         width = out_cols - 1 + window.span[1]
         framed = memory.workspace("row columns frame", (count, height, width, channels), dtype)
         fill(framed, source, 0, -left)
@@ -44,18 +65,15 @@ def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, re
         strides = (n, row, col, window.dilation[1] * col, channel)
         np.copyto(windows, as_strided(framed, windows.shape, strides, writeable=False))
         product = memory.workspace("row columns product", (kernel_rows, filters, count, height, out_cols), dtype)
-        np.matmul(matrix, windows.reshape(-1, kernel_cols * channels).T, out=product.reshape(kernel_rows * filters, -1))
+        by_row = product.reshape(kernel_rows * filters, -1)
+        np.matmul(self.matrix, windows.reshape(-1, kernel_cols * channels).T, out=by_row)
         total = memory.workspace("row columns sums", (filters, count, out_rows, out_cols), dtype)
-        total[...] = 0 if bias is None else bias[:, None, None, None]
+        total[...] = 0 if self.bias is None else self.bias[:, None, None, None]
         for i in range(kernel_rows):
             shift = i * window.dilation[0] - top  # row of the image under row 0 of the output
             first, last = max(0, -shift), min(out_rows, height - shift)
             if first < last:
                 total[:, :, first:last] += product[i][:, :, first + shift : last + shift]
-        if relu:
+        if self.relu:
             np.maximum(total, 0, out=total)
-        y[part] = total.transpose(1, 0, 2, 3)
-
-    per_image = height * out_cols * kernel_cols * channels * dtype.itemsize
-    parallel.run(job, parallel.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image))
-    return y
+        self.y[images] = total.transpose(1, 0, 2, 3)

@@ -18,23 +18,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy import cutting, memory, parallel
+from gpunet.backends.numpy.job import Job
 from gpunet.backends.numpy.layout import channels_last
 from gpunet.backends.numpy.windows import Floats, copy_pixels, fill
 from gpunet.geometry import Pair, Window
 
 TILE = 4  # rows and columns of the output that a tile makes
 SPAN = 6  # rows and columns of the input that it needs
-# Tiles times channels in a block. More would leave the cache; with fewer, threads would spend their time on waking each
-# other, since each call into NumPy hands the interpreter over.
-BLOCK_COLUMNS = 8192
+BLOCK_COLUMNS = 8192  # tiles times channels in a block: more would leave the cache
 MINIMUM_TILES = 64  # in a block, for the products' sake
-PARTIAL_SUM_BYTES = 20 << 20  # of the weight's gradient, all together
+MOST_PARTS = 8  # partial sums of the weight's gradient: enough to share out, ...
+PARTIAL_SUM_BYTES = 20 << 20  # ... and few enough to keep
 
 # B^T, G and A^T of the source, along one axis: of the input, the weights and the output.
 INPUTS = np.array(
@@ -74,8 +74,7 @@ def _matrices(dtype: np.dtype[np.floating]) -> _Matrices:
     return _Matrices(*(np.kron(matrix, matrix).astype(dtype) for matrix in (INPUTS, WEIGHTS, OUTPUTS)))
 
 
-@dataclass(frozen=True)
-class _Block:
+class _Block(NamedTuple):
     """Some rows of tiles of some images."""
 
     images: slice
@@ -102,76 +101,102 @@ def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, re
     (images, channels), filters = x.shape[:2], weight.shape[0]
     out_size = window.output_size(*x.shape[2:])
     dtype = np.result_type(x, weight)
-    matrices = _matrices(dtype)
     taps = memory.empty((9, channels, filters), dtype)
     np.copyto(taps, weight.reshape(filters, channels, 9).transpose(2, 1, 0))
     transformed = memory.empty((36, channels, filters), dtype)
-    np.matmul(matrices.weights, taps.reshape(9, -1), out=transformed.reshape(36, -1))
+    np.matmul(_matrices(dtype).weights, taps.reshape(9, -1), out=transformed.reshape(36, -1))
     y = memory.empty_channels_last((images, filters, *out_size), dtype)
     grid = _grid(out_size)
+    job = _Correlate(x, transformed, bias, y, window, grid, relu)
+    parallel.run(job, _blocks(images, grid, max(channels, filters)), x.nbytes + y.nbytes)
+    return y
 
-    def job(block: _Block) -> None:
-        tiles = _input_tiles(x, block, window, grid, dtype)
+
+@dataclass(frozen=True)
+class _Correlate(Job):
+    """Writes a block of ``y``; ``transformed`` is (36, C, F)."""
+
+    x: Floats
+    transformed: Floats
+    bias: Floats | None
+    y: Floats
+    window: Window
+    grid: Pair
+    relu: bool
+    outputs = ("y",)
+
+    def __call__(self, block: _Block) -> None:
+        dtype, (_, channels, filters) = self.transformed.dtype, self.transformed.shape
+        matrices = _matrices(dtype)
+        tiles = _input_tiles(self.x, block, self.window, self.grid, dtype)
         count = tiles.shape[1] // channels
         changed = memory.workspace("winograd changed", tiles.shape, dtype)
         np.matmul(matrices.inputs, tiles, out=changed)
         products = memory.workspace("winograd products", (36, count, filters), dtype)
-        np.matmul(changed.reshape(36, count, channels), transformed, out=products)
+        np.matmul(changed.reshape(36, count, channels), self.transformed, out=products)
         outputs = memory.workspace("winograd tiles", (16, count * filters), dtype)
         np.matmul(matrices.outputs, products.reshape(36, -1), out=outputs)
-        if bias is not None:
+        if self.bias is not None:
             by_filter = outputs.reshape(16, count, filters)
-            by_filter += bias
-        if relu:
+            by_filter += self.bias
+        if self.relu:
             np.maximum(outputs, 0, out=outputs)
-        _put_tiles(outputs, y, block, grid)
-
-    parallel.run(job, _blocks(images, grid, max(channels, filters)))
-    return y
+        _put_tiles(outputs, self.y, block, self.grid)
 
 
 def weight_gradient(grad_y: Floats, x: Floats, window: Window) -> Floats:
     """`Backend.conv2d_backward_weight` for the same windows."""
     (images, channels), filters = x.shape[:2], grad_y.shape[1]
     dtype = np.result_type(grad_y, x)
-    matrices = _matrices(dtype)
     grid = _grid(grad_y.shape[2:])
     blocks = _blocks(images, grid, max(channels, filters))
+    parts = min(MOST_PARTS, max(2, PARTIAL_SUM_BYTES // (36 * channels * filters * dtype.itemsize)))
+    shares = cutting.shares_of(blocks, parts)
+    sums = memory.shared((len(shares), 36, channels, filters), dtype)
+    parallel.run(_WeightGradient(grad_y, x, sums, window, grid), shares, grad_y.nbytes + x.nbytes)
+    grad_weight = memory.empty((filters, channels, 3, 3), dtype)
+    if not shares:
+        grad_weight[...] = 0
+        return grad_weight
+    total = sums[0]
+    for partial_sum in sums[1:]:
+        total += partial_sum
+    taps = memory.empty((9, channels, filters), dtype)
+    np.matmul(_matrices(dtype).weights.T, total.reshape(36, -1), out=taps.reshape(9, -1))
+    np.copyto(grad_weight.reshape(filters, channels, 9), taps.transpose(2, 1, 0))
+    return grad_weight
 
-    def job(share: slice) -> Floats:
-        total = memory.empty((36, channels, filters), dtype)
+
+@dataclass(frozen=True)
+class _WeightGradient(Job):
+    """Writes what a share of the blocks sums up to, (36, C, F), to its place in ``sums``."""
+
+    grad_y: Floats
+    x: Floats
+    sums: Floats
+    window: Window
+    grid: Pair
+    outputs = ("sums",)
+
+    def __call__(self, share: cutting.Share[_Block]) -> None:
+        dtype, (channels, filters) = self.sums.dtype, self.sums.shape[2:]
+        matrices, total = _matrices(dtype), self.sums[share.number]
         product = memory.workspace("winograd product", total.shape, dtype)
-        for number, block in enumerate(blocks[share]):
-            tiles = _input_tiles(x, block, window, grid, dtype)
+        for index, block in enumerate(share.members):
+            tiles = _input_tiles(self.x, block, self.window, self.grid, dtype)
             count = tiles.shape[1] // channels
             changed = memory.workspace("winograd changed", tiles.shape, dtype)
             np.matmul(matrices.inputs, tiles, out=changed)
-            grads = _output_tiles(grad_y, block, grid, dtype)
+            grads = _output_tiles(self.grad_y, block, self.grid, dtype)
             changed_grads = memory.workspace("winograd changed gradients", (36, grads.shape[1]), dtype)
             np.matmul(matrices.outputs.T, grads, out=changed_grads)
             np.matmul(
                 changed.reshape(36, count, channels).transpose(0, 2, 1),
                 changed_grads.reshape(36, count, filters),
-                out=product if number else total,
+                out=product if index else total,
             )
-            if number:
+            if index:
                 total += product
-        return total
-
-    parts = min(8, max(2, PARTIAL_SUM_BYTES // (36 * channels * filters * dtype.itemsize)))
-    shares = parallel.pieces(len(blocks), -(-len(blocks) // parts))
-    partial_sums = parallel.run(job, shares)
-    grad_weight = memory.empty((filters, channels, 3, 3), dtype)
-    if not partial_sums:
-        grad_weight[...] = 0
-        return grad_weight
-    total = partial_sums[0]
-    for partial_sum in partial_sums[1:]:
-        total += partial_sum
-    taps = memory.empty((9, channels, filters), dtype)
-    np.matmul(matrices.weights.T, total.reshape(36, -1), out=taps.reshape(9, -1))
-    np.copyto(grad_weight.reshape(filters, channels, 9), taps.transpose(2, 1, 0))
-    return grad_weight
 
 
 def _grid(out_size: tuple[int, ...]) -> Pair:
@@ -185,9 +210,9 @@ def _blocks(images: int, grid: Pair, channels: int) -> list[_Block]:
     if grid[0] * grid[1] <= tiles:
         whole = slice(0, grid[0])
         nbytes = images * grid[0] * grid[1] * 36 * channels * 4
-        parts = parallel.shares(images, tiles // (grid[0] * grid[1]), nbytes)
+        parts = cutting.shares(images, tiles // (grid[0] * grid[1]), nbytes)
         return [_Block(part, whole) for part in parts]
-    rows = parallel.pieces(grid[0], max(1, tiles // grid[1]))
+    rows = cutting.even(grid[0], max(1, tiles // grid[1]))
     return [_Block(slice(image, image + 1), part) for image in range(images) for part in rows]
 
 

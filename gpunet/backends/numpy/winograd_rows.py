@@ -15,12 +15,15 @@ Source: Lavin and Gray 2016, arXiv:1509.09308, for the matrices.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy import cutting, memory, parallel
+from gpunet.backends.numpy.job import Job
 from gpunet.backends.numpy.layout import channels_last
 from gpunet.backends.numpy.windows import Floats, copy_pixels, fill
 from gpunet.backends.numpy.winograd import INPUTS, OUTPUTS, SPAN, TILE, WEIGHTS
@@ -38,50 +41,89 @@ def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, re
     # (F, C, 3, 3) to (6, 1, 3 * C, F)
     transformed = np.einsum("tj,fcij->ticf", WEIGHTS.astype(dtype), weight).reshape(SPAN, 1, -1, filters)
     y = memory.empty_channels_last((len(x), filters, *problem.out_size), dtype)
-    out_rows = problem.out_size[0]
-    back = OUTPUTS.astype(dtype)
+    parallel.run(_Correlate(problem, x, transformed, bias, y, relu), problem.blocks(), x.nbytes + y.nbytes)
+    return y
 
-    def job(images: slice) -> None:
-        windows = problem.windows(x[images])
+
+@dataclass(frozen=True)
+class _Correlate(Job):
+    """Writes some images of ``y``; ``transformed`` is (6, 1, 3 * C, F)."""
+
+    problem: _Problem
+    x: Floats
+    transformed: Floats
+    bias: Floats | None
+    y: Floats
+    relu: bool
+    outputs = ("y",)
+
+    def __call__(self, images: slice) -> None:
+        problem, dtype, filters = self.problem, self.y.dtype, self.y.shape[1]
+        windows = problem.windows(self.x[images])
         rows = PHASES * windows.shape[2]
         products = memory.workspace("winograd products", (SPAN, rows, filters), dtype)
-        np.matmul(windows, transformed, out=_phases(products, filters))
+        np.matmul(windows, self.transformed, out=_phases(products, filters))
         outputs = memory.workspace("winograd tiles", (TILE, rows, filters), dtype)
-        np.matmul(back, products.reshape(SPAN, -1), out=outputs.reshape(TILE, -1))
-        if bias is not None:
-            outputs += bias
-        if relu:
+        np.matmul(_converted(dtype).outputs, products.reshape(SPAN, -1), out=outputs.reshape(TILE, -1))
+        if self.bias is not None:
+            outputs += self.bias
+        if self.relu:
             np.maximum(outputs, 0, out=outputs)
-        part = channels_last(y[images])
+        part = channels_last(self.y[images])
         tiles = outputs[:, : len(part) * problem.columns * problem.rows]
-        _put(tiles.reshape(TILE, len(part), problem.columns, problem.rows, filters)[:, :, :, :out_rows], part)
-
-    parallel.run(job, problem.blocks())
-    return y
+        by_image = tiles.reshape(TILE, len(part), problem.columns, problem.rows, filters)
+        _put(by_image[:, :, :, : problem.out_size[0]], part)
 
 
 def weight_gradient(grad_y: Floats, x: Floats, window: Window) -> Floats:
     """`Backend.conv2d_backward_weight` for the same windows."""
     channels, filters, dtype = x.shape[1], grad_y.shape[1], np.result_type(grad_y, x)
     problem = _Problem(x, window, dtype)
-    blocks = problem.blocks()
-    back = np.ascontiguousarray(OUTPUTS.T).astype(dtype)
-
-    def job(share: slice) -> Floats:
-        total = np.zeros((SPAN, PHASES * channels, filters), dtype)
-        for images in blocks[share]:
-            windows = problem.windows(x[images])
-            grads = problem.gradients(grad_y[images], PHASES * windows.shape[2])
-            changed = memory.workspace("winograd changed gradients", (SPAN, *grads.shape[1:]), dtype)
-            np.matmul(back, grads.reshape(TILE, -1), out=changed.reshape(SPAN, -1))
-            total += np.matmul(windows.transpose(0, 1, 3, 2), _phases(changed, filters)).sum(axis=1)
-        return total
-
-    total = np.zeros((SPAN, PHASES * channels, filters), dtype)
-    for partial_sum in parallel.run(job, parallel.pieces(len(blocks), -(-len(blocks) // PARTS))):
+    shares = cutting.shares_of(problem.blocks(), PARTS)
+    sums = memory.shared((len(shares), SPAN, PHASES * channels, filters), dtype)
+    parallel.run(_WeightGradient(problem, grad_y, x, sums), shares, grad_y.nbytes + x.nbytes)
+    total = np.zeros(sums.shape[1:], dtype)
+    for partial_sum in sums:
         total += partial_sum
     by_row = total.reshape(SPAN, PHASES, channels, filters)
     return np.ascontiguousarray(np.einsum("tj,ticf->fcij", WEIGHTS.astype(dtype), by_row))
+
+
+@dataclass(frozen=True)
+class _WeightGradient(Job):
+    """Writes what a share of the images sums up to, (6, 3 * C, F), to its place in ``sums``."""
+
+    problem: _Problem
+    grad_y: Floats
+    x: Floats
+    sums: Floats
+    outputs = ("sums",)
+
+    def __call__(self, share: cutting.Share[slice]) -> None:
+        dtype, total = self.sums.dtype, self.sums[share.number]
+        total[...] = 0
+        for images in share.members:
+            windows = self.problem.windows(self.x[images])
+            grads = self.problem.gradients(self.grad_y[images], PHASES * windows.shape[2])
+            changed = memory.workspace("winograd changed gradients", (SPAN, *grads.shape[1:]), dtype)
+            back = _converted(dtype).outputs_transposed
+            np.matmul(back, grads.reshape(TILE, -1), out=changed.reshape(SPAN, -1))
+            total += np.matmul(windows.transpose(0, 1, 3, 2), _phases(changed, self.sums.shape[3])).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """Transforms along one axis."""
+
+    inputs: Floats  # (6, 6)
+    outputs: Floats  # (4, 6)
+    outputs_transposed: Floats
+
+
+@cache
+def _converted(dtype: np.dtype[np.floating]) -> _Converted:
+    outputs = OUTPUTS.astype(dtype)
+    return _Converted(INPUTS.astype(dtype), outputs, np.ascontiguousarray(outputs.T))
 
 
 class _Problem:
@@ -97,12 +139,11 @@ class _Problem:
         self.images, self.channels = x.shape[:2]
         self.out_size = window.output_size(*x.shape[2:])
         self.rows, self.columns = self.out_size[0] + 2, -(-self.out_size[1] // TILE)
-        self._forward = INPUTS.astype(dtype)
 
     def blocks(self) -> list[slice]:
         """The batch in blocks whose transformed tiles fit the cache."""
         per_image = SPAN * self.rows * self.columns * self.channels * self.dtype.itemsize
-        return parallel.shares(self.images, BLOCK_BYTES // max(1, per_image), self.images * per_image)
+        return cutting.shares(self.images, BLOCK_BYTES // max(1, per_image), self.images * per_image)
 
     def windows(self, x: Floats) -> Floats:
         """Transformed tiles as (6, phases, rows of a matrix, 3 * C)."""
@@ -120,7 +161,7 @@ class _Problem:
         changed = memory.workspace("winograd changed", (SPAN, PHASES * count + 2, channels), self.dtype)
         changed[:, rows:] = 0
         flat = changed.reshape(SPAN, -1)
-        np.matmul(self._forward, tiles.reshape(SPAN, -1), out=flat[:, : rows * channels])
+        np.matmul(_converted(self.dtype).inputs, tiles.reshape(SPAN, -1), out=flat[:, : rows * channels])
         step, row = changed.strides[:2]
         shape = (SPAN, PHASES, count, PHASES * channels)
         return as_strided(changed, shape, (step, row, PHASES * row, changed.itemsize), writeable=False)

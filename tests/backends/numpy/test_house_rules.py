@@ -13,7 +13,8 @@ from window_cases import integers, read_only
 
 from gpunet.backends import Backend
 from gpunet.backends.numpy import columns as column_products
-from gpunet.backends.numpy import parallel
+from gpunet.backends.numpy import cutting, memory, parallel
+from gpunet.backends.numpy.helpers import Helpers
 from gpunet.geometry import Window
 from gpunet.random import Stream
 
@@ -140,25 +141,39 @@ def test_the_bits_repeat_from_run_to_run(calls: list[Call]) -> None:
             assert [result.tobytes() for result in as_arrays(function(*arguments))] == first, function.__name__
 
 
-@pytest.mark.numpy_only("sets NumPy's threads")
+@pytest.mark.numpy_only("sets NumPy's cores")
 @pytest.mark.parametrize("piece_bytes", [1, 3000])
-def test_the_bits_do_not_depend_on_the_number_of_threads(
-    calls: list[Call], piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+def test_the_bits_do_not_depend_on_who_computes(
+    calls: list[Call], piece_bytes: int, cores: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Small pieces give every thread something to do."""
-    monkeypatch.setattr(parallel, "PIECE_BYTES", piece_bytes)
-    monkeypatch.setattr(parallel, "UNCUT_BYTES", 0)
-    monkeypatch.setattr(parallel, "SHARE_BYTES", 1)
+    """Small pieces give everybody something to do."""
+    monkeypatch.setattr(cutting, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(cutting, "UNCUT_BYTES", 0)
+    monkeypatch.setattr(cutting, "SHARE_BYTES", 1)
     monkeypatch.setattr(column_products, "BLOCK_BYTES", piece_bytes)
+    monkeypatch.setattr(memory, "SMALLEST", 1)  # all results stand in shared memory
+    monkeypatch.setattr(parallel, "THREADS_BYTES", 0)
     found = []
-    for threads in (1, 2, 5):
-        crew = parallel._Crew(threads)
-        with monkeypatch.context() as patch:
-            patch.setattr(parallel, "thread_count", lambda threads=threads: threads)
-            patch.setattr(parallel, "_crew", lambda crew=crew: crew)
-            found.append([result.tobytes() for call, arguments in calls for result in as_arrays(call(*arguments))])
-        crew.dismiss()
-    assert found[0] == found[1] == found[2]
+    for count, kind in ((1, "threads"), (2, "threads"), (5, "threads"), (2, "processes"), (4, "processes")):
+        cores(count, kind)
+        shared = count_shared(monkeypatch)
+        found.append([result.tobytes() for call, arguments in calls for result in as_arrays(call(*arguments))])
+        if kind == "processes":
+            assert len(shared) > len(calls) / 2, "hardly anything was shared"
+            assert all(shared), "something was not shared"
+    assert found.count(found[0]) == len(found)
+
+
+def count_shared(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Fills with whether helpers took part, job by job."""
+    shared, run = [], Helpers.run
+
+    def noted(self: Helpers, job: Any, pieces: Any) -> bool:
+        shared.append(run(self, job, pieces))
+        return shared[-1]
+
+    monkeypatch.setattr(Helpers, "run", noted)
+    return shared
 
 
 def widened(argument: Any) -> Any:

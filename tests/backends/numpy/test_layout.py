@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tolerances import ORACLE_FLOAT64
 
 from gpunet.backends import Backend
-from gpunet.backends.numpy import memory, parallel
+from gpunet.backends.numpy import cutting, memory, parallel
 from gpunet.backends.numpy.channels import channels_of
 from gpunet.backends.numpy.layout import channels_first, channels_last, is_channels_last
 from gpunet.geometry import Window
@@ -76,7 +76,7 @@ def test_both_layouts_give_the_same_and_keep_their_own(backend: Backend, shape: 
 def test_the_bits_of_channels_last_do_not_depend_on_the_number_of_threads(
     backend: Backend, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(cutting, "PIECE_BYTES", piece_bytes)
     x, other = (last(numbers((9, 6, 8, 7), seed).astype(np.float32)) for seed in (0, 1))
     found = []
     for threads in (1, 2, 5):
@@ -101,7 +101,7 @@ def test_a_layout_is_known_by_its_strides(shape: Any) -> None:
 def test_tiles_cover_everything_once_and_know_their_channels(
     shape: Any, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(cutting, "PIECE_BYTES", piece_bytes)
     for x in (np.arange(np.prod(shape), dtype=float).reshape(shape), last(numbers(shape, 0).round())):
         channels, flat = channels_of(x), memory.flat(x, like=x)
         of_channel = memory.flat(
