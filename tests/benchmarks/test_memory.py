@@ -67,16 +67,16 @@ def helper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_memory_that_is_a_helpers_alone_counts(helper: subprocess.Popen[bytes]) -> None:
-    with Peak() as peak:
+    with Peak() as beside:
         pass
-    assert 50_000_000 < peak.highest - peak.before < 120_000_000
     helper.communicate()
-    with Peak() as peak:
+    with Peak() as alone:  # but for helpers that other tests have left
         pass
-    assert peak.highest - peak.before < 40_000_000
+    assert 50_000_000 < (beside.highest - beside.before) - (alone.highest - alone.before) < 120_000_000
 
 
 def test_a_helpers_time_counts_as_ones_own(helper: subprocess.Popen[bytes]) -> None:
-    assert timing.own_seconds() - time.process_time() >= 0.2
+    beside = timing.own_seconds() - time.process_time()
     helper.communicate()
-    assert timing.own_seconds() - time.process_time() < 0.2
+    alone = timing.own_seconds() - time.process_time()
+    assert 0.2 < beside - alone < 2

@@ -95,7 +95,8 @@ def test_arrays_that_are_written_must_be_shared(arena: Arena) -> None:
 
 def test_arrays_that_are_read_are_copied_if_they_must(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "_arena", arena)
-    monkeypatch.setattr(memory._pool, "arena", arena)
+    monkeypatch.setattr(memory, "_pool", Pool())
+    memory.use(arena)
     shared = arena.allocate(PAGE).view(np.float32).reshape(4, -1)[1:3]
     shared[...] = 3
     small, large = np.arange(5), np.arange(100_000.0)
