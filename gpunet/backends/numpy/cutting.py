@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 UNCUT_BYTES = 1 << 18  # work on less is one piece: to hand over another takes as long
 SHARES = 8  # pieces of a batch, so that there is something to share out, ...
-SHARE_BYTES = 1 << 18  # ... unless they would be smaller than this
+SHARE_BYTES = 1 << 20  # ... unless they would be smaller than this
 PIECE_BYTES = 1 << 18  # several passes over a piece, and what goes with it, stay in one core's cache
 
 Member = TypeVar("Member")
