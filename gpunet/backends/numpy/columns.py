@@ -24,6 +24,7 @@ from gpunet.backends.numpy.windows import Floats, add_to_rows, elements_channels
 from gpunet.geometry import Pair, Window
 
 BLOCK_BYTES = 4 << 20  # of columns
+SHARES = 4  # of a batch that would fit fewer blocks: smaller products lose more than is won by sharing them out
 WEIGHT_GRADIENT_PARTS = 8  # partial sums of a batch: enough to share out, few enough to keep
 
 
@@ -123,7 +124,7 @@ def input_gradient(grad_y: Floats, weight: Floats, x_shape: tuple[int, ...], win
     problem = _Problem(len(grad_x), weight.shape, window, out_size, groups, grad_x.dtype, by_pixel=True)
     per_image = out_size[0] * out_size[1] * problem.row_length * grad_x.itemsize
     images = x_shape[0]
-    images_at_once = cutting.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image)
+    images_at_once = cutting.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image, SHARES)
     job = _InputGradient(problem, grad_y, problem.matrices(weight), grad_x)
     parallel.run(job, images_at_once, grad_y.nbytes + grad_x.nbytes)
     return grad_x
@@ -199,7 +200,8 @@ class _Problem:
         row_bytes = max(1, cols * self.row_length * self.dtype.itemsize)
         if rows * row_bytes <= BLOCK_BYTES:
             whole = slice(0, rows)
-            images = cutting.shares(self.images, BLOCK_BYTES // (rows * row_bytes), self.images * rows * row_bytes)
+            most, nbytes = BLOCK_BYTES // (rows * row_bytes), self.images * rows * row_bytes
+            images = cutting.shares(self.images, most, nbytes, SHARES)
             return [Block(part, whole) for part in images]
         parts = cutting.even(rows, BLOCK_BYTES // row_bytes)
         return [Block(slice(image, image + 1), part) for image in range(self.images) for part in parts]

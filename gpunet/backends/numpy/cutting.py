@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 UNCUT_BYTES = 1 << 18  # work on less is one piece: to hand over another takes as long
 SHARES = 8  # pieces of a batch, so that there is something to share out, ...
-SHARE_BYTES = 1 << 20  # ... unless they would be smaller than this
+SHARE_BYTES = 1 << 18  # ... unless they would be smaller than this
 PIECE_BYTES = 1 << 18  # several passes over a piece, and what goes with it, stay in one core's cache
 
 Member = TypeVar("Member")
@@ -23,14 +23,14 @@ def cache_sized(count: int, nbytes: int) -> list[slice]:
     return even(count, min(PIECE_BYTES * count // nbytes, -(-count // SHARES)))
 
 
-def shares(count: int, most: int, nbytes: int) -> list[slice]:
-    """``range(count)`` cut into pieces of at most ``most``, and into `SHARES` of them if they are worth a hand-over.
+def shares(count: int, most: int, nbytes: int, parts: int = SHARES) -> list[slice]:
+    """``range(count)`` cut into pieces of at most ``most``, and into ``parts`` of them if they are worth a hand-over.
 
     Args:
         nbytes: of the work on all of them together.
     """
     worth = count * SHARE_BYTES // max(1, nbytes)
-    return even(count, min(most, max(worth, -(-count // SHARES))))
+    return even(count, min(most, max(worth, -(-count // parts))))
 
 
 class Share(NamedTuple, Generic[Member]):

@@ -23,6 +23,7 @@ from gpunet.backends.numpy.windows import Floats, fill
 from gpunet.geometry import Window
 
 BLOCK_BYTES = 4 << 20  # of windows
+SHARES = 4  # as in `columns`
 
 
 def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, relu: bool = False) -> Floats:
@@ -35,7 +36,7 @@ def correlate(x: Floats, weight: Floats, bias: Floats | None, window: Window, re
     # (F, C, kh, kw) as (kh * F, kw * C): one row of the kernel after the other.
     matrix = np.ascontiguousarray(weight.transpose(2, 0, 3, 1)).reshape(kernel_rows * filters, -1)
     per_image = height * out_cols * kernel_cols * channels * dtype.itemsize
-    images_at_once = cutting.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image)
+    images_at_once = cutting.shares(images, BLOCK_BYTES // max(1, per_image), images * per_image, SHARES)
     parallel.run(_Correlate(x, matrix, bias, y, window, relu), images_at_once, x.nbytes + y.nbytes)
     return y
 
