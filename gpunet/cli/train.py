@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpunet import data
+from gpunet import data, models
 from gpunet.cli.building import build_data, build_net, build_trainer
 from gpunet.cli.parser import assignment, model_name, number_of_at_least
 from gpunet.cli.settings import (
@@ -84,6 +84,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.run_dir is not None and not arguments.resume and RunDirectory(arguments.run_dir).used:
         raise CheckpointError(f"{arguments.run_dir}: holds a run already. Add --resume, or choose another --run-dir.")
 
+    if not models.classifies(settings["model"]):
+        raise DataError(
+            f"{settings['model']} makes an image of an image, and gpunet train trains models that give an image a "
+            f"class. Write the loop, as docs/models.md shows, or choose another --model."
+        )
     train_set, test_set = build_data(settings)
     net = build_net(settings, train_set.sample_shape, train_set.num_classes)
     net.output_shape(train_set.sample_shape)  # before a folder is made for what cannot run
