@@ -40,7 +40,7 @@ def load_state_dict(net: Module, source: Mapping[str, Any] | str | os.PathLike[s
     mapping = _by_text(source)
     holders = dict(_entries(net))
     wanted = {name: tuple(holder.value.shape) for name, holder in holders.items()}
-    arrays, unreadable = _arrays({name: value for name, value in mapping.items() if name in holders}, net)
+    arrays, unreadable = _arrays({name: mapping[name] for name in holders if name in mapping}, net)
     wrong = description(
         missing=_missing(wanted, mapping) if strict else [],
         unexpected=[name for name in mapping if name not in holders] if strict else [],

@@ -98,13 +98,13 @@ def test_it_learns_which_pixels_are_bright():
     random = np.random.default_rng(0)
     images = random.normal(size=(4, 1, 16, 16)).astype("float32")
     labels = (images[:, 0] > 0).astype("int64")
-    net = models.unet(num_classes=2, in_channels=1, width=4, seed=0)
-    optimizer, loss = gn.Adam(net.parameters(), lr=0.01), gn.CrossEntropyLoss()
+    net = models.unet(num_classes=2, in_channels=1, width=2, seed=0)
+    optimizer, loss = gn.Adam(net.parameters(), lr=0.03), gn.CrossEntropyLoss()
     losses = []
-    for _ in range(25):
+    for _ in range(12):
         optimizer.zero_grad()
         value, grad = loss(net.forward(images, training=True), labels)
         net.backward(grad, inputs=False)
         optimizer.step()
         losses.append(float(value))
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.7 * losses[0], losses
