@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpunet.errors import CheckpointError
+from gpunet.backends import backend_of
+from gpunet.errors import BackendError, CheckpointError
 from gpunet.layers.mismatch import description
 from gpunet.state import Buffer, Parameter
 from gpunet.weights_file import read_weights
@@ -40,7 +41,7 @@ def load_state_dict(net: Module, source: Mapping[str, Any] | str | os.PathLike[s
     mapping = _by_text(source)
     holders = dict(_entries(net))
     wanted = {name: tuple(holder.value.shape) for name, holder in holders.items()}
-    arrays, unreadable = _arrays({name: mapping[name] for name in holders if name in mapping}, net)
+    arrays, unreadable = _arrays({name: mapping[name] for name in holders if name in mapping})
     wrong = description(
         missing=_missing(wanted, mapping) if strict else [],
         unexpected=[name for name in mapping if name not in holders] if strict else [],
@@ -78,13 +79,13 @@ def _by_text(source: Any) -> dict[str, Any]:
     return {str(name): value for name, value in source.items()}
 
 
-def _arrays(given: Mapping[str, Any], net: Module) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _arrays(given: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """What can be read as arrays of real numbers, and of the rest what it is."""
     arrays: dict[str, np.ndarray] = {}
     unreadable: dict[str, str] = {}
     for name, value in given.items():
         try:
-            array = _on_host(value, net)
+            array = _on_host(value)
         except (TypeError, ValueError, RuntimeError) as error:
             unreadable[name] = f"{type(value).__name__}, {error}".partition("\n")[0]
             continue
@@ -95,12 +96,15 @@ def _arrays(given: Mapping[str, Any], net: Module) -> tuple[dict[str, np.ndarray
     return arrays, unreadable
 
 
-def _on_host(value: Any, net: Module) -> np.ndarray:
-    """An array of NumPy, of the net's backend or of PyTorch on any device, or numbers in lists, as a NumPy array."""
-    if net.backend.owns(value):
-        return np.asarray(net.backend.to_numpy(value))
+def _on_host(value: Any) -> np.ndarray:
+    """An array of any backend, or of PyTorch on any device, or numbers in lists, as a NumPy array."""
     if hasattr(value, "detach") and hasattr(value, "cpu"):  # a tensor of PyTorch, which need not be imported here
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have; float32 has each of its numbers
             value = value.float()
-    return np.asarray(value)
+        return np.asarray(value)
+    try:
+        backend = backend_of(value)
+    except BackendError:  # no array: a number, or lists of them
+        return np.asarray(value)
+    return backend.to_numpy(value)
