@@ -20,7 +20,7 @@ from gpunet.errors import DataError, GpunetError, StateError
 from gpunet.layers.checks import check_gradients, check_inputs, check_outputs, check_owned
 from gpunet.layers.context import Context, Shape
 from gpunet.layers.observation import Event, Observation, Observer, undisturbed
-from gpunet.layers.state_dict import load_state_dict, state_dict
+from gpunet.layers.state_dict import IncompatibleKeys, load_state_dict, state_dict
 from gpunet.layers.summary import Summary, summarize
 from gpunet.layers.tree import ModuleTree
 from gpunet.state import Array
@@ -231,7 +231,9 @@ class Module(ModuleTree):
         """Copies of all parameters and buffers as NumPy arrays, in PyTorch's order and under its names."""
         return state_dict(self)
 
-    def load_state_dict(self, mapping: Mapping[str, Any] | str | os.PathLike[str], strict: bool = True) -> None:
+    def load_state_dict(
+        self, mapping: Mapping[str, Any] | str | os.PathLike[str], strict: bool = True
+    ) -> IncompatibleKeys:
         """Copy arrays into the parameters and buffers of the same names; PyTorch's names and shapes are ours.
 
         Args:
@@ -240,11 +242,14 @@ class Module(ModuleTree):
                 The ``num_batches_tracked`` of a batch norm may be missing, as in PyTorch.
             strict: False passes over missing and unexpected names; shapes must fit in any case.
 
+        Returns:
+            ``missing_keys`` and ``unexpected_keys`` that were passed over.
+
         Raises:
             CheckpointError: names or shapes do not fit, or the file cannot be read; the net is then unchanged. A file
                 of ``torch.save`` is refused, as loading it may run any code; the message has a line that converts it.
         """
-        load_state_dict(self, mapping, strict)
+        return load_state_dict(self, mapping, strict)
 
     # ------------------------------------------------- place, dtype, settings
 

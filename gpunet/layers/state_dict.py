@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 _COUNTER = "num_batches_tracked"  # of batch norms; files that are older than it lack it
 
 
+class IncompatibleKeys(NamedTuple):
+    """What `Module.load_state_dict` passed over, as PyTorch returns it; with ``strict`` there is nothing.
+
+    Attributes:
+        missing_keys: names of the net that the state does not have; they keep their values.
+        unexpected_keys: names of the state that the net does not have.
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
 def _entries(net: Module) -> Iterator[tuple[str, Parameter | Buffer]]:
     for path, module in net.named_modules():
         for kind in (Parameter, Buffer):
@@ -32,7 +44,7 @@ def state_dict(net: Module) -> dict[str, np.ndarray]:
     return {name: np.array(net.backend.to_numpy(holder.value)) for name, holder in _entries(net)}
 
 
-def load_state_dict(net: Module, source: Mapping[str, Any] | str | os.PathLike[str], strict: bool) -> None:
+def load_state_dict(net: Module, source: Mapping[str, Any] | str | os.PathLike[str], strict: bool) -> IncompatibleKeys:
     """See `Module.load_state_dict`."""
     where = ""
     if isinstance(source, str | os.PathLike):
@@ -42,9 +54,10 @@ def load_state_dict(net: Module, source: Mapping[str, Any] | str | os.PathLike[s
     holders = dict(_entries(net))
     wanted = {name: tuple(holder.value.shape) for name, holder in holders.items()}
     arrays, unreadable = _arrays({name: mapping[name] for name in holders if name in mapping})
+    passed_over = IncompatibleKeys(_missing(wanted, mapping), [name for name in mapping if name not in holders])
     wrong = description(
-        missing=_missing(wanted, mapping) if strict else [],
-        unexpected=[name for name in mapping if name not in holders] if strict else [],
+        missing=passed_over.missing_keys if strict else [],
+        unexpected=passed_over.unexpected_keys if strict else [],
         unreadable=unreadable,
         shapes={name: (array.shape, wanted[name]) for name, array in arrays.items() if array.shape != wanted[name]},
         names=list(wanted),
@@ -63,9 +76,10 @@ def load_state_dict(net: Module, source: Mapping[str, Any] | str | os.PathLike[s
     }
     for name, value in values.items():
         holders[name].value = value
+    return passed_over
 
 
-def _missing(wanted: Mapping[str, Any], mapping: Mapping[str, Any]) -> Sequence[str]:
+def _missing(wanted: Mapping[str, Any], mapping: Mapping[str, Any]) -> list[str]:
     """A batch norm's counter may be missing, as PyTorch too allows: it only matters where ``momentum`` is None."""
     return [name for name in wanted if name not in mapping and name.rpartition(".")[2] != _COUNTER]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from gpunet.errors import CheckpointError
 from gpunet.layers.module import Module
+from gpunet.layers.state_dict import IncompatibleKeys
 from gpunet.training.safetensors_file import write_arrays
 from gpunet.weights_file import FORMAT, OPTIMIZER, read_arrays, require_format
 
@@ -26,7 +27,7 @@ def save_weights(net: Module, path: str | os.PathLike[str]) -> None:
     write_checkpoint(path, Checkpoint(net.state_dict()))
 
 
-def load_weights(net: Module, path: str | os.PathLike[str], strict: bool = True) -> None:
+def load_weights(net: Module, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:
     """Read parameters and buffers from a safetensors file; the same as ``net.load_state_dict(path, strict)``.
 
     Args:
@@ -34,10 +35,13 @@ def load_weights(net: Module, path: str | os.PathLike[str], strict: bool = True)
         path: of the file: of `save_weights`, of a run directory, or PyTorch's.
         strict: False passes over missing and unexpected names; shapes must fit in any case.
 
+    Returns:
+        ``missing_keys`` and ``unexpected_keys`` that were passed over.
+
     Raises:
         CheckpointError: the file is missing, damaged, of another kind or does not fit; the net is then unchanged.
     """
-    net.load_state_dict(path, strict)
+    return net.load_state_dict(path, strict)
 
 
 @dataclass

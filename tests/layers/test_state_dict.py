@@ -97,7 +97,11 @@ def test_what_does_not_fit_is_refused_and_nothing_is_loaded(mapping: object, mes
 
 def test_not_strict_passes_over_names_but_not_over_shapes() -> None:
     module = net()
-    module.load_state_dict({"0.bias": np.array([3.0, 4.0]), "other": np.ones(5)}, strict=False)
+    passed_over = module.load_state_dict({"0.bias": np.array([3.0, 4.0]), "other": np.ones(5)}, strict=False)
+    assert passed_over.unexpected_keys == ["other"]
+    expected = [name for name in module.state_dict() if name not in ("0.bias", "1.num_batches_tracked")]
+    assert passed_over.missing_keys == expected
+    assert module.load_state_dict(module.state_dict()) == ([], [])
     np.testing.assert_array_equal(module[0].bias.value, [3, 4])
     with pytest.raises(gn.CheckpointError, match="of another shape"):
         module.load_state_dict({"0.bias": np.ones(3)}, strict=False)
