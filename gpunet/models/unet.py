@@ -123,6 +123,8 @@ class Up(Module):
     def output_shape(self, below: Shape, beside: Shape) -> Shape:
         """Shapes of the smaller and the larger image to that of the output."""
         self._name_modules()
+        if len(beside) != 3:
+            raise ShapeError(f"got an input of shape {tuple(beside)} beside, wanted (channels, height, width).")
         channels, *enlarged = _shape_after(self.up, below)
         missing = [wanted - size for wanted, size in zip(beside[1:], enlarged, strict=True)]
         if not all(0 <= count <= 1 for count in missing):

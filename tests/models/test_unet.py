@@ -92,6 +92,8 @@ def test_images_that_do_not_belong_together():
     layer = Up(4, 2, 3, bilinear=False)
     with pytest.raises(gn.ShapeError, match=r"^Up: an image of shape \(4, 2, 2\) becomes 4 x 4, which does not fit"):
         layer(np.zeros((1, 4, 2, 2), "float32"), np.zeros((1, 2, 6, 4), "float32"))
+    with pytest.raises(gn.ShapeError, match=r"^Up: got an input of shape \(2, 4\) beside, wanted \(channels, height"):
+        layer(np.zeros((1, 4, 2, 2), "float32"), np.zeros((1, 2, 4), "float32"))
 
 
 def test_it_learns_which_pixels_are_bright():
