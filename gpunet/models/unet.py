@@ -123,21 +123,15 @@ class Up(Module):
     def output_shape(self, below: Shape, beside: Shape) -> Shape:
         """Shapes of the smaller and the larger image to that of the output."""
         self._name_modules()
-        if len(beside) != 3:
-            raise ShapeError(f"got an input of shape {tuple(beside)} beside, wanted (channels, height, width).")
         channels, *enlarged = _shape_after(self.up, below)
-        missing = [wanted - size for wanted, size in zip(beside[1:], enlarged, strict=True)]
-        if not all(0 <= count <= 1 for count in missing):
-            raise ShapeError(
-                f"an image of shape {tuple(below)} becomes {enlarged[0]} x {enlarged[1]}, which does not fit beside "
-                f"one of shape {tuple(beside)}. Give it one of half the size, rounded down."
-            )
+        _require_fit(tuple(below), tuple(enlarged), tuple(beside))
         return _shape_after(self.conv, (channels + beside[0], *beside[1:]))
 
     def compute(self, context: Context, below: Array, beside: Array) -> Array:
         """The convolutions of (beside, enlarged below)."""
         enlarged = context.run(self.up, below)
         size = enlarged.shape[2:]
+        _require_fit(below.shape[1:], size, beside.shape[1:])
         if size != beside.shape[2:]:
             padded = self.backend.xp.zeros((*enlarged.shape[:2], *beside.shape[2:]), enlarged.dtype)
             padded[:, :, : size[0], : size[1]] = enlarged
@@ -150,6 +144,15 @@ class Up(Module):
         beside, below, (rows, columns) = context.saved
         grad_beside, grad_enlarged = split(self.conv.backward(grad_y), (beside, below))
         return self.up.backward(grad_enlarged[:, :, :rows, :columns]), grad_beside
+
+
+def _require_fit(below: Shape, enlarged: Shape, beside: Shape) -> None:
+    """That an enlarged image has the size of the one beside it, or a row or a column less."""
+    if len(beside) != 3 or not all(0 <= wanted - size <= 1 for wanted, size in zip(beside[1:], enlarged, strict=True)):
+        raise ShapeError(
+            f"an image of shape {tuple(below)} becomes {enlarged[0]} x {enlarged[1]}, which does not fit beside one of "
+            f"shape {tuple(beside)}. Give it one of half the size, rounded down."
+        )
 
 
 def _double_convolution(in_channels: int, out_channels: int, between: int | None = None) -> Sequential:
