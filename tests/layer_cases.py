@@ -100,6 +100,8 @@ _LAYERS: dict[str, tuple[Callable[[], gn.Module], tuple[int, ...]]] = {
     "GELU tanh": (lambda: gn.GELU("tanh"), IMAGE),
     "SiLU": (gn.SiLU, IMAGE),
     "Hardswish": (gn.Hardswish, IMAGE),
+    "Hardtanh": (lambda: gn.Hardtanh(-0.7, 1.2), IMAGE),
+    "ReLU6": (gn.ReLU6, IMAGE),
     "Sigmoid": (gn.Sigmoid, IMAGE),
     "Tanh": (gn.Tanh, IMAGE),
     "Softmax": (gn.Softmax, IMAGE),

@@ -22,7 +22,18 @@ ROWS = (
     {"models", "functional"},
     {"layers", "losses", "optimizers", "schedules", "initializers"},
     {"backends"},
-    {"data", "geometry", "random", "state", "metrics", "errors", "resources", "installation", "_version"},
+    {
+        "data",
+        "geometry",
+        "random",
+        "state",
+        "metrics",
+        "errors",
+        "resources",
+        "installation",
+        "_version",
+        "weights_file",
+    },
 )
 RANK = {part: len(ROWS) - number for number, row in enumerate(ROWS) for part in row}
 

@@ -4,6 +4,8 @@ torchvision itself is not needed: these nets are written from its published stru
 """
 
 import torch
+import torch_compact_models
+import torch_image_models
 from torch import nn
 from torch.nn import functional as F
 
@@ -139,19 +141,19 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, block, counts, num_classes=1000, in_channels=3):
+    def __init__(self, block, counts, num_classes=1000, in_channels=3, width=64):
         super().__init__()
-        self.planes = 64
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.planes = width
+        self.conv1 = nn.Conv2d(in_channels, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = self.stage(block, 64, counts[0], 1)
-        self.layer2 = self.stage(block, 128, counts[1], 2)
-        self.layer3 = self.stage(block, 256, counts[2], 2)
-        self.layer4 = self.stage(block, 512, counts[3], 2)
+        self.layer1 = self.stage(block, width, counts[0], 1)
+        self.layer2 = self.stage(block, 2 * width, counts[1], 2)
+        self.layer3 = self.stage(block, 4 * width, counts[2], 2)
+        self.layer4 = self.stage(block, 8 * width, counts[3], 2)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
-        self.fc = nn.Linear(512 * block.expansion, num_classes)
+        self.fc = nn.Linear(8 * width * block.expansion, num_classes)
 
     def stage(self, block, planes, count, stride):
         downsample = None
@@ -197,6 +199,12 @@ class ResNetForCifar(nn.Module):
 
 
 MODELS = {
+    "alexnet": torch_compact_models.AlexNet,
+    "squeezenet1_0": lambda **settings: torch_compact_models.SqueezeNet("1_0", **settings),
+    "squeezenet1_1": lambda **settings: torch_compact_models.SqueezeNet("1_1", **settings),
+    "mobilenet_v2": torch_compact_models.MobileNetV2,
+    "unet": torch_image_models.UNet,
+    "denoising_autoencoder": torch_image_models.DenoisingAutoencoder,
     "seed_network": seed_network,
     "lenet": LeNet,
     "vgg_cifar": VGGForCifar,
@@ -210,8 +218,12 @@ MODELS = {
     "vgg19_bn": lambda **settings: VGG("vgg19", batch_norm=True, **settings),
     "resnet20": lambda **settings: ResNetForCifar(3, **settings),
     "resnet32": lambda **settings: ResNetForCifar(5, **settings),
+    "resnet44": lambda **settings: ResNetForCifar(7, **settings),
     "resnet56": lambda **settings: ResNetForCifar(9, **settings),
+    "resnet110": lambda **settings: ResNetForCifar(18, **settings),
     "resnet18": lambda **settings: ResNet(BasicBlock, [2, 2, 2, 2], **settings),
     "resnet34": lambda **settings: ResNet(BasicBlock, [3, 4, 6, 3], **settings),
     "resnet50": lambda **settings: ResNet(Bottleneck, [3, 4, 6, 3], **settings),
+    "resnet101": lambda **settings: ResNet(Bottleneck, [3, 4, 23, 3], **settings),
+    "resnet152": lambda **settings: ResNet(Bottleneck, [3, 8, 36, 3], **settings),
 }

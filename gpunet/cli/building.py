@@ -42,6 +42,8 @@ def build_net(settings: Settings, sample_shape: tuple[int, int, int], num_classe
         "image_size": (rows, columns),
         "seed": settings["seed"],
     }
+    if "num_classes" not in models.settings_of(settings["model"]):
+        del given["num_classes"]
     options = settings.get("model_options", {})
     for name in options:
         if name in given:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunet import models
 from gpunet.backends.select import NAMES
 from gpunet.cli import stored_run
 from gpunet.cli.building import build_data, build_loss, build_net
@@ -96,6 +97,8 @@ def _new(arguments: argparse.Namespace) -> _Subject:
         shape, classes = train.sample_shape, train.num_classes
         images, labels = _batch(train, arguments)
     net = build_net(settings, shape, classes)
+    if not models.classifies(model):
+        return _Subject(model, net, images, None, None)
     return _Subject(model, net, images, labels, build_loss(settings))
 
 

@@ -95,6 +95,7 @@ TOP: dict[str, Field] = {
     "backend": Field("text", "auto", choices=BACKENDS),
     "precision": Field("text", "fast", choices=PRECISIONS),
     "checkpoint_every": Field("integer", 0, minimum=0),
+    "weights": Field("text"),
 }
 TABLES: dict[str, dict[str, Field]] = {
     "data_options": {

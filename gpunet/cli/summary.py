@@ -38,7 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     shape, classes = sample_shape(arguments.model, arguments.data)
     channels = arguments.channels or shape[0]
     rows, columns = arguments.image_size or shape[1:]
-    options = {"num_classes": arguments.classes or classes, "in_channels": channels, **dict(arguments.assignments)}
+    options = {"in_channels": channels, **dict(arguments.assignments)}
+    if "num_classes" in models.settings_of(arguments.model):
+        options["num_classes"] = arguments.classes or classes
+    elif arguments.classes is not None:
+        raise DataError(f"{arguments.model} tells no classes apart. Leave out --classes.")
     try:
         net = models.create(arguments.model, image_size=(rows, columns), **options)
     except TypeError as error:  # such as a number where the model wants a list

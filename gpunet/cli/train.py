@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpunet import data
+from gpunet import data, models
 from gpunet.cli.building import build_data, build_net, build_trainer
+from gpunet.cli.first_weights import load_first_weights
 from gpunet.cli.parser import assignment, model_name, number_of_at_least
 from gpunet.cli.settings import (
     FITTED_TO_LENGTH,
@@ -49,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this command. None has a default here: what is not given must not win over a recipe."""
     parser.add_argument("--model", type=model_name, help="what to train (default lenet)")
     parser.add_argument("--data", metavar="NAME|FOLDER", help=f"{', '.join(data.names())} or a folder (default digits)")
+    parser.add_argument("--weights", metavar="FILE", help="start from the weights in a safetensors file, PyTorch's too")
     parser.add_argument("--config", metavar="FILE|RECIPE", help="settings from a TOML file or a ready recipe")
     parser.add_argument("--set", type=assignment, action="append", default=[], metavar="KEY=VALUE", dest="assignments",
                         help="any key of a settings file, such as optimizer.nesterov=true")  # fmt: skip
@@ -84,9 +86,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.run_dir is not None and not arguments.resume and RunDirectory(arguments.run_dir).used:
         raise CheckpointError(f"{arguments.run_dir}: holds a run already. Add --resume, or choose another --run-dir.")
 
+    if not models.classifies(settings["model"]):
+        raise DataError(
+            f"{settings['model']} makes an image of an image, and gpunet train trains models that give an image a "
+            f"class. Write the loop, as docs/models.md shows, or choose another --model."
+        )
     train_set, test_set = build_data(settings)
     net = build_net(settings, train_set.sample_shape, train_set.num_classes)
     net.output_shape(train_set.sample_shape)  # before a folder is made for what cannot run
+    if "weights" in settings and not (resuming and RunDirectory(arguments.run_dir).last.exists()):
+        say(load_first_weights(net, settings["weights"]))
     if arguments.run_dir is not None:
         return _train(arguments, settings, train_set, test_set, net, Path(arguments.run_dir))
     run_dir = _new_folder(settings)
@@ -133,8 +142,8 @@ def _report(history: Any, settings: Settings, trainer: Any, seconds: float) -> N
 
 def _given(arguments: argparse.Namespace) -> Settings:
     """What the options say, in the form of a settings file."""
-    top = ("model", "data", "epochs", "batch_size", "augment", "label_smoothing", "max_grad_norm", "early_stopping",
-           "checkpoint_every", "seed", "backend", "precision")  # fmt: skip
+    top = ("model", "data", "weights", "epochs", "batch_size", "augment", "label_smoothing", "max_grad_norm",
+           "early_stopping", "checkpoint_every", "seed", "backend", "precision")  # fmt: skip
     values: Settings = {key: getattr(arguments, key) for key in top if getattr(arguments, key) is not None}
     optimizer = {"name": arguments.optimizer, "lr": arguments.lr, "weight_decay": arguments.weight_decay}
     tables: dict[str, dict[str, Any]] = {"optimizer": optimizer, "schedule": {"name": arguments.schedule}}
@@ -179,6 +188,8 @@ def _located(settings: Settings) -> Settings:
     place = Path(settings["data"])
     if settings["data"] not in data.names() and place.exists():
         settings["data"] = str(place.resolve())
+    if "weights" in settings:
+        settings["weights"] = str(Path(settings["weights"]).expanduser().resolve())
     options = settings.get("data_options", {})
     if "path" in options:
         settings["data_options"] = {**options, "path": str(Path(options["path"]).expanduser().resolve())}

@@ -13,6 +13,7 @@ from gpunet.layers.gelu import GELU
 from gpunet.layers.global_max_pool import GlobalMaxPool2d
 from gpunet.layers.group_norm import GroupNorm
 from gpunet.layers.hardswish import Hardswish
+from gpunet.layers.hardtanh import Hardtanh
 from gpunet.layers.layer_norm import LayerNorm
 from gpunet.layers.leaky_relu import LeakyReLU
 from gpunet.layers.linear import Linear
@@ -21,6 +22,7 @@ from gpunet.layers.max_pool import MaxPool2d
 from gpunet.layers.module import Context, Module
 from gpunet.layers.prelu import PReLU
 from gpunet.layers.relu import ReLU
+from gpunet.layers.relu6 import ReLU6
 from gpunet.layers.sigmoid import Sigmoid
 from gpunet.layers.silu import SiLU
 from gpunet.layers.softmax import LogSoftmax, Softmax
@@ -44,6 +46,7 @@ __all__ = [
     "GlobalMaxPool2d",
     "GroupNorm",
     "Hardswish",
+    "Hardtanh",
     "Identity",
     "LayerNorm",
     "LeakyReLU",
@@ -54,6 +57,7 @@ __all__ = [
     "Module",
     "PReLU",
     "ReLU",
+    "ReLU6",
     "Sequential",
     "SiLU",
     "Sigmoid",

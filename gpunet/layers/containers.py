@@ -7,6 +7,7 @@ from typing import Any
 
 from gpunet.errors import ShapeError, StateError
 from gpunet.layers import chain
+from gpunet.layers.concatenation import concatenate, split
 from gpunet.layers.module import Context, Module, Shape
 from gpunet.state import Array
 
@@ -110,16 +111,12 @@ class Concat(_Branches):
         outputs = [context.run(module, x) for module in self]
         _require_channels([tuple(y.shape[1:]) for y in outputs])
         context.save([y.shape[1] for y in outputs])
-        return self.backend.xp.concatenate(outputs, axis=1)
+        return concatenate(self.backend, outputs)
 
     def differentiate(self, context: Context, grad_y: Array) -> Array:
         """Each branch gets the gradient of its own channels; what they send back adds."""
         (channels,) = context.saved
-        parts, start = [], 0
-        for count in channels:
-            parts.append(self.backend.xp.ascontiguousarray(grad_y[:, start : start + count]))
-            start += count
-        return _sum_of_backwards(list(self), parts)
+        return _sum_of_backwards(list(self), split(grad_y, channels))
 
 
 class Identity(Module):

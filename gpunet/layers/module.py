@@ -6,6 +6,7 @@ backward needs and call observers. A layer writes its two formulas, `compute` an
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from gpunet.errors import DataError, GpunetError, StateError
 from gpunet.layers.checks import check_gradients, check_inputs, check_outputs, check_owned
 from gpunet.layers.context import Context, Shape
 from gpunet.layers.observation import Event, Observation, Observer, undisturbed
-from gpunet.layers.state_dict import load_state_dict, state_dict
+from gpunet.layers.state_dict import IncompatibleKeys, load_state_dict, state_dict
 from gpunet.layers.summary import Summary, summarize
 from gpunet.layers.tree import ModuleTree
 from gpunet.state import Array
@@ -230,17 +231,25 @@ class Module(ModuleTree):
         """Copies of all parameters and buffers as NumPy arrays, in PyTorch's order and under its names."""
         return state_dict(self)
 
-    def load_state_dict(self, mapping: Mapping[str, Any], strict: bool = True) -> None:
-        """Copy the arrays of ``mapping`` into the parameters and buffers of the same names.
+    def load_state_dict(
+        self, mapping: Mapping[str, Any] | str | os.PathLike[str], strict: bool = True
+    ) -> IncompatibleKeys:
+        """Copy arrays into the parameters and buffers of the same names; PyTorch's names and shapes are ours.
 
         Args:
-            mapping: name to array, shapes as in `state_dict`; values are converted to this net's dtypes.
+            mapping: name to array, such as a PyTorch model's ``state_dict()``, or the path of a safetensors file:
+                PyTorch's, one of `save_weights`, or a checkpoint of a run. Values are converted to this net's dtypes.
+                The ``num_batches_tracked`` of a batch norm may be missing, as in PyTorch.
             strict: False passes over missing and unexpected names; shapes must fit in any case.
 
+        Returns:
+            ``missing_keys`` and ``unexpected_keys`` that were passed over.
+
         Raises:
-            CheckpointError: names or shapes do not fit; the net is then unchanged.
+            CheckpointError: names or shapes do not fit, or the file cannot be read; the net is then unchanged. A file
+                of ``torch.save`` is refused, as loading it may run any code; the message has a line that converts it.
         """
-        load_state_dict(self, mapping, strict)
+        return load_state_dict(self, mapping, strict)
 
     # ------------------------------------------------- place, dtype, settings
 

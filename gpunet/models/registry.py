@@ -11,17 +11,23 @@ from typing import Any
 from gpunet.errors import DataError
 from gpunet.geometry import as_int, as_pair
 from gpunet.layers.module import Module
+from gpunet.models.alexnet import alexnet
+from gpunet.models.autoencoder import denoising_autoencoder
 from gpunet.models.compact import compact_resnet
 from gpunet.models.lenet import lenet
-from gpunet.models.resnet import resnet18, resnet34, resnet50
-from gpunet.models.resnet_cifar import resnet20, resnet32, resnet56
+from gpunet.models.mobilenet import mobilenet_v2
+from gpunet.models.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
+from gpunet.models.resnet_cifar import resnet20, resnet32, resnet44, resnet56, resnet110
 from gpunet.models.seed_network import seed_network
+from gpunet.models.squeezenet import squeezenet1_0, squeezenet1_1
+from gpunet.models.unet import unet
 from gpunet.models.vgg import vgg11, vgg13, vgg16, vgg19, vgg_cifar
 
 _BUILDERS: dict[str, Callable[..., Module]] = {
     "seed_network": seed_network,
     "lenet": lenet,
     "compact_resnet": compact_resnet,
+    "alexnet": alexnet,
     "vgg_cifar": vgg_cifar,
     "vgg11": vgg11,
     "vgg11_bn": partial(vgg11, batch_norm=True),
@@ -33,16 +39,37 @@ _BUILDERS: dict[str, Callable[..., Module]] = {
     "vgg19_bn": partial(vgg19, batch_norm=True),
     "resnet20": resnet20,
     "resnet32": resnet32,
+    "resnet44": resnet44,
     "resnet56": resnet56,
+    "resnet110": resnet110,
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnet152": resnet152,
+    "squeezenet1_0": squeezenet1_0,
+    "squeezenet1_1": squeezenet1_1,
+    "mobilenet_v2": mobilenet_v2,
+    "unet": unet,
+    "denoising_autoencoder": denoising_autoencoder,
 }
+# Their output is an image; that of all others one score a class.
+_FROM_IMAGE_TO_IMAGE = {"unet", "denoising_autoencoder"}
 
 
 def names() -> list[str]:
     """The names that `create` knows."""
     return list(_BUILDERS)
+
+
+def classifies(name: str) -> bool:
+    """Whether the model gives an image one score a class, and not an image."""
+    return name not in _FROM_IMAGE_TO_IMAGE
+
+
+def settings_of(name: str) -> list[str]:
+    """What `create` takes for a model, beside its name; image_size it takes for each."""
+    return list(inspect.signature(_builder(name)).parameters)
 
 
 def create(name: str, *, image_size: int | tuple[int, int] | None = None, **settings: Any) -> Module:
@@ -58,9 +85,7 @@ def create(name: str, *, image_size: int | tuple[int, int] | None = None, **sett
         DataError: the name or a setting is unknown.
         ShapeError: the images are too small for the model.
     """
-    if name not in _BUILDERS:
-        raise DataError(f"model {name!r} is unknown.{_nearest(name, names())} There are {', '.join(names())}.")
-    builder = _BUILDERS[name]
+    builder = _builder(name)
     known = inspect.signature(builder).parameters
     for setting in settings:
         if setting not in known:
@@ -74,6 +99,12 @@ def create(name: str, *, image_size: int | tuple[int, int] | None = None, **sett
         channels = as_int(settings.get("in_channels", known["in_channels"].default), "in_channels", 1)
         net.output_shape((channels, *as_pair(image_size, "image_size", 1)))
     return net
+
+
+def _builder(name: str) -> Callable[..., Module]:
+    if name not in _BUILDERS:
+        raise DataError(f"model {name!r} is unknown.{_nearest(name, names())} There are {', '.join(names())}.")
+    return _BUILDERS[name]
 
 
 def _nearest(word: str, candidates: list[str]) -> str:

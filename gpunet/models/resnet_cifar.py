@@ -39,9 +39,22 @@ def resnet32(num_classes: int = 10, in_channels: int = 3, seed: int | None = Non
     return _resnet(5, num_classes, in_channels, seed)
 
 
+def resnet44(num_classes: int = 10, in_channels: int = 3, seed: int | None = None) -> Sequential:
+    """ResNet with 44 layers that have weights, 0.66 million parameters; all else as in `resnet20`."""
+    return _resnet(7, num_classes, in_channels, seed)
+
+
 def resnet56(num_classes: int = 10, in_channels: int = 3, seed: int | None = None) -> Sequential:
     """ResNet with 56 layers that have weights, 0.85 million parameters; all else as in `resnet20`."""
     return _resnet(9, num_classes, in_channels, seed)
+
+
+def resnet110(num_classes: int = 10, in_channels: int = 3, seed: int | None = None) -> Sequential:
+    """ResNet with 110 layers that have weights, 1.73 million parameters; all else as in `resnet20`.
+
+    The paper trains it with a learning rate of 0.01 until the training error is below 80 %, and then of 0.1.
+    """
+    return _resnet(18, num_classes, in_channels, seed)
 
 
 class SubsampleAndPad(Module):

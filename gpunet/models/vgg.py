@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpunet import random
 from gpunet.geometry import as_int, as_pair
-from gpunet.initializers import Shape, normal, zeros
 from gpunet.layers import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
-    Conv2d,
     Dropout,
     Flatten,
     Linear,
@@ -19,7 +15,7 @@ from gpunet.layers import (
     ReLU,
     Sequential,
 )
-from gpunet.state import Parameter
+from gpunet.models.initial import conv_from_zero_bias, small_linear
 
 # Filters of the convolutions, block by block; the letters are the columns of the paper's table 1.
 _A = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -148,13 +144,13 @@ def _vgg(
     with random.seeded(seed):
         features = _features(plan, in_channels, batch_norm)
         classifier = Sequential(
-            _linear(plan[-1][-1] * 7 * 7, hidden_features),
+            small_linear(plan[-1][-1] * 7 * 7, hidden_features),
             ReLU(),
             Dropout(dropout),
-            _linear(hidden_features, hidden_features),
+            small_linear(hidden_features, hidden_features),
             ReLU(),
             Dropout(dropout),
-            _linear(hidden_features, num_classes),
+            small_linear(hidden_features, num_classes),
         )
     return Sequential(
         {"features": features, "avgpool": AdaptiveAvgPool2d((7, 7)), "flatten": Flatten(), "classifier": classifier}
@@ -166,19 +162,8 @@ def _features(plan: tuple[tuple[int, ...], ...], in_channels: int, batch_norm: b
     channels = as_int(in_channels, "in_channels", 1)
     for block in plan:
         for filters in block:
-            layer = Conv2d(channels, filters, 3, padding=1, initializer="he_normal_fan_out")
-            layer.bias = Parameter(zeros((filters,)))
+            layer = conv_from_zero_bias(channels, filters, 3, padding=1, initializer="he_normal_fan_out")
             layers += [layer, *([BatchNorm2d(filters)] if batch_norm else []), ReLU()]
             channels = filters
         layers.append(MaxPool2d(2))
     return Sequential(*layers)
-
-
-def _linear(in_features: int, out_features: int) -> Linear:
-    layer = Linear(in_features, out_features, initializer=_small)
-    layer.bias = Parameter(zeros((layer.out_features,)))
-    return layer
-
-
-def _small(shape: Shape) -> np.ndarray:
-    return normal(shape, 0.01)

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from gpunet.errors import CheckpointError
-from gpunet.installation import upgrade_command
 from gpunet.layers.module import Module
-from gpunet.training.safetensors_file import read_arrays, write_arrays
-
-FORMAT = 1  # of what stands beside the arrays; a reader refuses a newer one
-_OPTIMIZER = "optimizer/"  # before the optimizer's names; a slash stands in no name of a parameter
+from gpunet.layers.state_dict import IncompatibleKeys
+from gpunet.training.safetensors_file import write_arrays
+from gpunet.weights_file import FORMAT, OPTIMIZER, read_arrays, require_format
 
 
 def save_weights(net: Module, path: str | os.PathLike[str]) -> None:
@@ -29,22 +27,21 @@ def save_weights(net: Module, path: str | os.PathLike[str]) -> None:
     write_checkpoint(path, Checkpoint(net.state_dict()))
 
 
-def load_weights(net: Module, path: str | os.PathLike[str], strict: bool = True) -> None:
-    """Read parameters and buffers from a safetensors file: of `save_weights`, of a run directory, or PyTorch's.
+def load_weights(net: Module, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:
+    """Read parameters and buffers from a safetensors file; the same as ``net.load_state_dict(path, strict)``.
 
     Args:
         net: takes the values, converted to its own dtype.
-        path: of the file.
+        path: of the file: of `save_weights`, of a run directory, or PyTorch's.
         strict: False passes over missing and unexpected names; shapes must fit in any case.
+
+    Returns:
+        ``missing_keys`` and ``unexpected_keys`` that were passed over.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another kind or does not fit; the net is then unchanged.
     """
-    weights = read_checkpoint(path).weights
-    try:
-        net.load_state_dict(weights, strict)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+    return net.load_state_dict(path, strict)
 
 
 @dataclass
@@ -73,10 +70,10 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, flush
     Raises:
         CheckpointError: it could not be written; an older file is unchanged.
     """
-    foreign = [name for name in checkpoint.weights if name.startswith(_OPTIMIZER)]
+    foreign = [name for name in checkpoint.weights if name.startswith(OPTIMIZER)]
     if foreign:
-        raise CheckpointError(f"{path}: a weight is called {foreign[0]!r}; rename that layer, {_OPTIMIZER!r} is taken.")
-    arrays = {**checkpoint.weights, **{_OPTIMIZER + name: array for name, array in checkpoint.optimizer.items()}}
+        raise CheckpointError(f"{path}: a weight is called {foreign[0]!r}; rename that layer, {OPTIMIZER!r} is taken.")
+    arrays = {**checkpoint.weights, **{OPTIMIZER + name: array for name, array in checkpoint.optimizer.items()}}
     write_arrays(path, arrays, {"format": FORMAT, "state": checkpoint.state}, flush_folder)
 
 
@@ -89,17 +86,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     arrays, value = read_arrays(path)
     if value is None:
         return Checkpoint(arrays)
-    if not isinstance(value.get("format"), int) or not isinstance(value.get("state"), dict):
-        raise CheckpointError(f"{path}: is damaged: it does not say what it holds. Take an earlier copy of it.")
-    if value["format"] > FORMAT:
-        raise CheckpointError(
-            f"{path}: has format {value['format']}, of a newer gpunet; this one reads up to {FORMAT}. "
-            f"Upgrade: {upgrade_command()}"
-        )
+    require_format(path, value)
     checkpoint = Checkpoint({}, {}, value["state"])
     for name, array in arrays.items():
-        if name.startswith(_OPTIMIZER):
-            checkpoint.optimizer[name.removeprefix(_OPTIMIZER)] = array
+        if name.startswith(OPTIMIZER):
+            checkpoint.optimizer[name.removeprefix(OPTIMIZER)] = array
         else:
             checkpoint.weights[name] = array
     return checkpoint

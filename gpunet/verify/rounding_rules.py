@@ -156,9 +156,11 @@ RULES: dict[type[Module], Rule] = {
     layers.MaxPool2d: _max_pool2d,
     layers.GlobalMaxPool2d: _exact,
     layers.ReLU: _exact,
+    layers.ReLU6: _exact,
     layers.Flatten: _exact,
     layers.Identity: _exact,
     layers.Dropout: _one_product,
+    layers.Hardtanh: _one_product,  # a limit such as 0.1 is rounded
     layers.LeakyReLU: _one_product,
     layers.PReLU: _one_product,
     layers.ELU: _smooth,

@@ -70,6 +70,13 @@ def test_model_options(gpunet) -> None:
     assert "has no setting 'depth'" in gpunet(*words, "--set", "depth=3").error
 
 
+@pytest.mark.parametrize("words", [("unet", "--set", "width=1", "--data", "digits"), ("denoising_autoencoder",)])
+def test_models_that_make_images(gpunet, words: tuple[str, ...]) -> None:
+    outcome = gpunet("compare", "--backends", "numpy,numpy", "--batch-size", "2", "--model", *words)
+    assert outcome.status == 0
+    assert outcome.out.startswith(f"{words[0]}: numpy and numpy again, float32, 2 samples")
+
+
 def test_a_stored_run(gpunet, finished: Path, two_backends) -> None:
     outcome = gpunet("compare", finished, "--backends", "numpy,numpy", "--batch-size", "4")
     assert outcome.status == 0

@@ -71,3 +71,15 @@ def test_a_model_is_shown_for_what_it_was_made_for(capsys: pytest.CaptureFixture
     text = shown(capsys, "resnet18", "--image-size", "32")
     assert "resnet18 on images of 3 x 32 x 32" in text
     assert "11,689,512" in text  # as published, with 1000 classes
+
+
+def test_models_that_make_images(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "unet", "--set", "width=4", "--batch-size", "1")
+    assert "unet on images of 3 x 128 x 128" in text
+    assert "(2, 128, 128)" in text
+    assert "denoising_autoencoder on images of 3 x 32 x 32" in shown(
+        capsys, "denoising_autoencoder", "--data", "cifar10"
+    )
+    assert "(5, 28, 28)" in shown(capsys, "unet", "--set", "width=2", "--data", "digits", "--classes", "5")
+    assert main(["summary", "denoising_autoencoder", "--classes", "3"]) == 1
+    assert "tells no classes apart. Leave out --classes." in capsys.readouterr().err

@@ -174,6 +174,7 @@ def test_images_too_small_for_the_model(gpunet, tiny: list[str], tmp_path: Path)
         (["--set", "optimizer.alpha=0.5"], "the options: [optimizer]: there is no key 'alpha'."),
         (["--config", "lenet_digit"], "--config lenet_digit: is neither a file nor a ready recipe. Did you mean"),
         (["--config", "none.toml"], "none.toml: there is no such file."),
+        (["--model", "unet"], "unet makes an image of an image, and gpunet train trains models that give an image a"),
     ],
 )
 def test_refused_before_a_folder_is_made(gpunet, tiny, tmp_path: Path, monkeypatch, words, message) -> None:

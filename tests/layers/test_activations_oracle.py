@@ -17,10 +17,12 @@ ACTIVATIONS = {
     "GELU": [(), ("tanh",)],
     "SiLU": [()],
     "Hardswish": [()],
+    "Hardtanh": [(), (-3, 5), (0, 0.5), (-float("inf"), 1)],
+    "ReLU6": [()],
     "Sigmoid": [()],
     "Tanh": [()],
 }
-EDGES = np.array([-1e4, -300, -40, -6, -3, -1, -1e-9, 0, 1e-9, 0.5, 2, 3, 5, 40, 300, 1e4])
+EDGES = np.array([-1e4, -300, -40, -6, -3, -1, -1e-9, 0, 1e-9, 0.5, 2, 3, 5, 6, 40, 300, 1e4])
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_activations(kind: str, settings: tuple, x: np.ndarray) -> None:
     assert_same(getattr(gn, kind)(*settings), getattr(torch.nn, kind)(*settings), x)
 
 
-@pytest.mark.parametrize("kind", ["ReLU", "LeakyReLU", "SiLU", "Sigmoid", "Tanh"])
+@pytest.mark.parametrize("kind", ["ReLU", "ReLU6", "Hardtanh", "LeakyReLU", "SiLU", "Sigmoid", "Tanh"])
 def test_what_is_not_a_number_goes_through(kind: str) -> None:
     assert_same(getattr(gn, kind)(), getattr(torch.nn, kind)(), np.array([[np.nan, 1.0]]))
 

@@ -183,7 +183,7 @@ def test_a_strided_input_is_as_good_as_a_contiguous_one(case: LayerCase) -> None
     np.testing.assert_allclose(layer.backward(np.asfortranarray(grad_y)), grad_x, rtol=1e-12, atol=1e-12)
 
 
-SHAPELESS = {"ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Hardswish", "Sigmoid", "Tanh", "Dropout"}
+SHAPELESS = {"ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Hardswish", "Hardtanh", "ReLU6", "Sigmoid", "Tanh", "Dropout"}
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=str)

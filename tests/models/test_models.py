@@ -8,17 +8,20 @@ import pytest
 
 import gpunet as gn
 from gpunet import initializers, models
-from gpunet.layers.module import Module
-from gpunet.models import vgg
-from gpunet.models.residual import BasicBlock, Bottleneck, ResidualBlock, projection
-from gpunet.models.resnet_cifar import SubsampleAndPad
+from gpunet.models import initial
 
-SMALL = ["seed_network", "lenet", "vgg_cifar", "resnet20", "resnet32", "resnet56"]
+SMALL = ["seed_network", "lenet", "vgg_cifar", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
 LARGE = [
     *(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")),
     "resnet18",
     "resnet34",
     "resnet50",
+    "resnet101",
+    "resnet152",
+    "alexnet",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "mobilenet_v2",
 ]
 
 # Published numbers: torchvision's for ImageNet's thousand classes, the paper's (in millions) and those of the usual
@@ -37,9 +40,18 @@ PARAMETERS = {
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "alexnet": 61_100_840,
+    "squeezenet1_0": 1_248_424,
+    "squeezenet1_1": 1_235_496,
+    "mobilenet_v2": 3_504_872,
+    "unet": 31_037_698,  # of two classes, as github.com/milesial/Pytorch-UNet
     "resnet20": 269_722,
     "resnet32": 464_154,
+    "resnet44": 658_586,
     "resnet56": 853_018,
+    "resnet110": 1_727_962,
 }
 
 # Where the convolutions stand among torchvision's VGG features.
@@ -59,8 +71,9 @@ VGG_CONVOLUTIONS = {
 @pytest.fixture
 def no_drawing(monkeypatch):
     """Zeros for weights: for tests of shapes, which should not wait for 140 million random numbers."""
-    for module in (initializers, vgg):
+    for module in (initializers, initial):
         monkeypatch.setattr(module, "normal", lambda shape, std: np.zeros(shape, np.float32))
+    monkeypatch.setattr(initializers, "uniform", lambda shape, bound: np.zeros(shape, np.float32))
 
 
 def count(net):
@@ -90,9 +103,13 @@ RESNET_KEYS = {
     "resnet18": resnet_keys([2, 2, 2, 2], 2, {2, 3, 4}),
     "resnet34": resnet_keys([3, 4, 6, 3], 2, {2, 3, 4}),
     "resnet50": resnet_keys([3, 4, 6, 3], 3, {1, 2, 3, 4}),
+    "resnet101": resnet_keys([3, 4, 23, 3], 3, {1, 2, 3, 4}),
+    "resnet152": resnet_keys([3, 8, 36, 3], 3, {1, 2, 3, 4}),
     "resnet20": resnet_keys([3, 3, 3], 2, set()),
     "resnet32": resnet_keys([5, 5, 5], 2, set()),
+    "resnet44": resnet_keys([7, 7, 7], 2, set()),
     "resnet56": resnet_keys([9, 9, 9], 2, set()),
+    "resnet110": resnet_keys([18, 18, 18], 2, set()),
 }
 
 
@@ -144,14 +161,15 @@ def test_keys_and_shapes_of_lenet():
     )
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", [name for name in models.names() if models.classifies(name)])
 def test_classes_and_channels(name, no_drawing):
-    small = {"hidden_features": 8} if "vgg" in name else {}
-    net = models.create(name, num_classes=3, in_channels=2, image_size=(32, 40), **small)
-    assert net.output_shape((2, 32, 40)) == (3,)
-    logits = net(np.zeros((0, 2, 32, 40), "float32"))
+    small = {"hidden_features": 8} if "vgg" in name or name == "alexnet" else {}
+    size = (63, 70) if name == "alexnet" else (32, 40)
+    net = models.create(name, num_classes=3, in_channels=2, image_size=size, **small)
+    assert net.output_shape((2, *size)) == (3,)
+    logits = net(np.zeros((0, 2, *size), "float32"))
     assert logits.shape == (0, 3)
-    assert "Linear" in str(net.summary((2, 32, 40)))
+    assert "Conv2d" in str(net.summary((2, *size)))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -288,6 +306,9 @@ def test_an_unknown_setting():
         (lambda: models.resnet18(in_channels=2.5), "in_channels must be an integer"),
         (lambda: models.resnet20(in_channels=0), "in_channels must be at least 1"),
         (lambda: models.vgg11(in_channels=0), "in_channels must be at least 1"),
+        (lambda: models.resnet18(width=0), "width must be at least 1"),
+        (lambda: models.create("alexnet", image_size=62, hidden_features=8), r"MaxPool2d 'features\.12'"),
+        (lambda: models.alexnet(in_channels=0), "in_channels must be at least 1"),
     ],
 )
 def test_sizes_that_do_not_fit(make, message, no_drawing):
@@ -306,70 +327,12 @@ def test_importing_the_models_builds_nothing():
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
-# Parts
+def test_settings_of_a_model():
+    assert models.settings_of("lenet") == ["num_classes", "in_channels", "image_size", "seed"]
+    assert "num_classes" not in models.settings_of("denoising_autoencoder")
+    with pytest.raises(gn.DataError, match="model 'lennet' is unknown"):
+        models.settings_of("lennet")
 
 
-def test_a_block_by_hand():
-    """relu(bn(conv(relu(bn(conv(x))))) + x), with convolutions that only pass the middle of their kernel."""
-    layer = BasicBlock(1, 1)
-    for convolution in (layer.conv1, layer.conv2):
-        convolution.weight.value = np.zeros((1, 1, 3, 3), "float32")
-        convolution.weight.value[0, 0, 1, 1] = 2
-    for norm_layer in (layer.bn1, layer.bn2):
-        norm_layer.eps = 0.0
-    x = np.array([[[[1.0, -3.0]]]], "float32")
-    assert layer(x).tolist() == [[[[1 * 4 + 1, 0.0]]]]
-    y = layer.forward(x, keep=True)
-    assert layer.backward(np.ones_like(y)).tolist() == [[[[1 * 4 + 1, 0.0]]]]
-
-
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [
-        (lambda: BasicBlock(3, 3), (3, 5, 4)),
-        (lambda: BasicBlock(3, 4, 2, projection(3, 4, 2)), (3, 5, 4)),
-        (lambda: BasicBlock(3, 6, 2, SubsampleAndPad(3, 6, 2)), (3, 5, 4)),
-        (lambda: Bottleneck(8, 2), (8, 4, 3)),
-        (lambda: Bottleneck(3, 2, 2, projection(3, 8, 2)), (3, 5, 4)),
-        (lambda: SubsampleAndPad(2, 5, 2), (2, 5, 4)),
-        (lambda: SubsampleAndPad(2, 2, 3), (2, 7, 4)),
-    ],
-)
-def test_gradients_of_the_parts(layer, shape):
-    with gn.random.seeded(0):
-        net = layer()
-    images = np.random.default_rng(0).normal(size=(4, *shape))
-    assert gn.gradient_check(net, images).passed
-
-
-def test_subsample_and_pad_by_hand():
-    x = np.arange(1, 13, dtype="float32").reshape(1, 2, 2, 3)
-    layer = SubsampleAndPad(2, 5, 2)
-    y = layer.forward(x, keep=True)
-    assert y[0, :, 0].tolist() == [[0, 0], [1, 3], [7, 9], [0, 0], [0, 0]]
-    grad = layer.backward(np.arange(10, dtype="float32").reshape(1, 5, 1, 2))
-    assert grad.tolist() == [[[[2, 0, 3], [0, 0, 0]], [[4, 0, 5], [0, 0, 0]]]]
-    assert repr(layer) == "SubsampleAndPad(2, 5, stride=2)"
-    assert layer.operations((2, 2, 3), (5, 1, 2)) == 0
-    with pytest.raises(gn.ShapeError, match=r"got images of shape \(3, 2, 2\), wanted \(2, height, width\)"):
-        layer(np.zeros((1, 3, 2, 2), "float32"))
-    with pytest.raises(gn.ShapeError, match="out_channels must be at least 4"):
-        SubsampleAndPad(4, 2, 1)
-
-
-@pytest.mark.parametrize(
-    "layer", [BasicBlock(2, 4), BasicBlock(2, 2, stride=2), BasicBlock(2, 4, 1, projection(2, 4, 2))]
-)
-def test_a_shortcut_of_another_shape(layer):
-    with pytest.raises(gn.ShapeError, match=r"but the shortcut .* they are to be added\. Give the block a downsample"):
-        gn.Sequential(layer).output_shape((2, 6, 6))
-
-
-def test_a_block_must_say_what_it_is_made_of():
-    class Empty(ResidualBlock):
-        pass
-
-    for method in (Empty().body, Empty().last):
-        with pytest.raises(NotImplementedError, match="Empty must define"):
-            method()
-    assert issubclass(Empty, Module)
+def test_which_models_classify():
+    assert [name for name in models.names() if not models.classifies(name)] == ["unet", "denoising_autoencoder"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,22 +46,20 @@ def test_gpunet_reads_what_pytorch_writes(tmp_path: Path) -> None:
     assert all(np.array_equal(other.state_dict()[name].numpy(), array) for name, array in net.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["net.pt", "my net's.pth", "$HOME `net`.pt"])
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickled_file_of_pytorch_is_refused_with_the_line_that_converts_it(tmp_path: Path, zipped: bool) -> None:
-    path = tmp_path / "net.pt"
-    torch.save(torch_net().state_dict(), path, _use_new_zipfile_serialization=zipped)
+def test_a_pickled_file_of_pytorch_is_refused_with_the_line_that_converts_it(
+    tmp_path: Path, zipped: bool, name: str
+) -> None:
+    path = tmp_path / name
+    other = torch_net()
+    torch.save(other.state_dict(), path, _use_new_zipfile_serialization=zipped)
     net = small_net()
     with pytest.raises(gn.CheckpointError, match="never unpickles") as caught:
         gn.load_weights(net, path)
-    line = str(caught.value).partition("Convert it with PyTorch: ")[2]
-    import safetensors.torch
-
-    before = Path.cwd()
-    import os
-
-    os.chdir(tmp_path)
-    try:
-        exec(line, {"torch": torch, "safetensors": safetensors})
-    finally:
-        os.chdir(before)
-    gn.load_weights(net, tmp_path / "net.safetensors")
+    line = str(caught.value).partition("Convert it where PyTorch is installed: ")[2]
+    assert line.startswith("python -c ")
+    path_of_this_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(line, shell=True, check=True, timeout=120, env={**os.environ, "PATH": path_of_this_python})
+    gn.load_weights(net, path.with_suffix(".safetensors"))
+    assert all(np.array_equal(other.state_dict()[name].numpy(), array) for name, array in net.state_dict().items())
