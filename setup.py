@@ -79,6 +79,7 @@ setup(
         "gpunet": ["py.typed"],
         "gpunet.emulator": ["**/*.cpp", "**/*.h", "startup/*.py"],  # startup is put on the path, not imported
         "gpunet.data": ["**/*.npz", "**/*.gz", "**/*.csv", "**/*.txt", "**/*.md", "**/LICENSE*"],
+        "gpunet.report": ["*.css"],
         "gpunet.kernels": ["*.cu", "*.cuh"],
         "gpunet.recipes": ["*.toml"],
         "gpunet.benchmarks": ["*.toml"],

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpunet.cli.building import build_net
+from gpunet.cli.building import build_data, build_net
 from gpunet.cli.settings import Settings, checked, completed
-from gpunet.errors import CheckpointError
+from gpunet.data import Dataset
+from gpunet.errors import CheckpointError, DataError
 from gpunet.layers.module import Module
 from gpunet.training.checkpoint import Checkpoint, read_checkpoint
+from gpunet.training.inputs import like_training
 from gpunet.training.run_directory import RunDirectory
 from gpunet.training.toml_file import read_toml
 
@@ -69,6 +71,26 @@ def read_run(arguments: argparse.Namespace) -> StoredRun:
     if not path.exists():
         raise CheckpointError(f"{path}: there is no such checkpoint yet. Train with --resume to the end of an epoch.")
     return _restored(settings, read_checkpoint(path), path)
+
+
+def images_to_test(stored: StoredRun, data: str | None = None) -> Dataset:
+    """The test images of a run, normalised as its training images were.
+
+    Args:
+        stored: the run.
+        data: name or folder of other data with images of the same shape and the same classes.
+
+    Raises:
+        DataError: the data cannot be found, or do not fit the run.
+    """
+    settings = stored.settings if data is None else {**stored.settings, "data": data}
+    _, test = build_data(settings)
+    if test.sample_shape != stored.sample_shape or test.num_classes != len(stored.class_names):
+        raise DataError(
+            f"{settings['data']}: has images {test.sample_shape} of {test.num_classes} classes, "
+            f"the run was trained on {stored.sample_shape} of {len(stored.class_names)}."
+        )
+    return like_training(test, stored.mean, stored.std)
 
 
 def _restored(settings: Settings, checkpoint: Checkpoint, path: Path) -> StoredRun:

@@ -2,6 +2,7 @@
 
 from gpunet.report.grad_cam import GradCam, grad_cam, last_feature_layer
 from gpunet.report.layer_statistics import LayerStatistics, layer_statistics
+from gpunet.report.page import make_report
 
 __all__ = [
     "GradCam",
@@ -9,4 +10,5 @@ __all__ = [
     "grad_cam",
     "last_feature_layer",
     "layer_statistics",
+    "make_report",
 ]

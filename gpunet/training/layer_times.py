@@ -44,6 +44,11 @@ class LayerTime:
         """Seconds, both directions."""
         return self.forward + self.backward
 
+    @property
+    def label(self) -> str:
+        """Name and kind; what a container does itself is told from what is done inside."""
+        return f"{self.name} {self.kind}".strip() if self.leaf else f"{self.name} {self.kind} itself".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class LayerTimes:
@@ -90,8 +95,7 @@ class LayerTimes:
     def __str__(self) -> str:
         lines = [("layer", "forward", "backward", "share")]
         lines += [
-            (f"{row.name} {row.kind}".strip(), _milliseconds(row.forward), _milliseconds(row.backward), self._part(row))
-            for row in self.shown
+            (row.label, _milliseconds(row.forward), _milliseconds(row.backward), self._part(row)) for row in self.shown
         ]
         lines.append(("all layers", _milliseconds(self.forward), _milliseconds(self.backward), "100.0 %"))
         if self.whole_forward is not None and self.whole_backward is not None:
