@@ -20,6 +20,8 @@ from gpunet.training.run_directory import RunDirectory
 HELP = "a page of curves, mistakes, Grad-CAM, layers and times"
 EXAMPLE = "gpunet report runs/lenet-digits"
 
+_DETAILS = ("eps", "div_factor", "final_div_factor")
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
@@ -73,12 +75,12 @@ def _facts(stored: stored_run.StoredRun, arguments: argparse.Namespace) -> list[
 
 
 def _shown(settings: Settings, table: str) -> str:
-    """Such as "sgd, lr 0.05, momentum 0.9": the values that do something."""
+    """Such as "sgd, lr 0.05, momentum 0.9": the values that do something, without what nobody changes."""
     values = dict(settings[table])
     words = [values.pop("name")]
     for key, value in values.items():
         if value is True:
             words.append(key)
-        elif isinstance(value, int | float) and value:
+        elif isinstance(value, int | float) and value and key not in _DETAILS:
             words.append(f"{key} {value:g}")
     return ", ".join(words)

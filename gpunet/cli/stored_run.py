@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpunet._version import __version__
 from gpunet.cli.building import build_data, build_net
 from gpunet.cli.settings import Settings, checked, completed
 from gpunet.data import Dataset
-from gpunet.errors import CheckpointError, DataError
+from gpunet.errors import CheckpointError, DataError, GpunetError
+from gpunet.installation import upgrade_command
 from gpunet.layers.module import Module
 from gpunet.training.checkpoint import Checkpoint, read_checkpoint
 from gpunet.training.inputs import like_training
@@ -52,7 +57,7 @@ def read_run(arguments: argparse.Namespace) -> StoredRun:
     """The run that the options name.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        CheckpointError: there is none, it is damaged, or of a newer gpunet.
         DataError: its settings cannot be read.
     """
     folder = RunDirectory(arguments.run_dir)
@@ -66,11 +71,35 @@ def read_run(arguments: argparse.Namespace) -> StoredRun:
         )
     if arguments.backend is not None:
         values["backend"] = arguments.backend
-    settings = completed(checked(values, str(folder.config)))
-    path = folder.last if arguments.checkpoint == "last" else folder.best
-    if not path.exists():
-        raise CheckpointError(f"{path}: there is no such checkpoint yet. Train with --resume to the end of an epoch.")
-    return _restored(settings, read_checkpoint(path), path)
+    with _newer_versions_named(values, folder.config):
+        settings = completed(checked(values, str(folder.config)))
+        path = folder.last if arguments.checkpoint == "last" else folder.best
+        if not path.exists():
+            hint = "Train with --resume to the end of an epoch."
+            raise CheckpointError(f"{path}: there is no such checkpoint yet. {hint}")
+        return _restored(settings, read_checkpoint(path), path)
+
+
+@contextmanager
+def _newer_versions_named(values: Mapping[str, Any], config: Path) -> Iterator[None]:
+    """What cannot be read of a run of a newer gpunet is no mistake of the user's: the error says what to do."""
+    try:
+        yield
+    except GpunetError as error:
+        versions = values.get("versions")
+        version = str(versions.get("gpunet", "")) if isinstance(versions, Mapping) else ""
+        if _release(version) <= _release(__version__):
+            raise
+        raise CheckpointError(
+            f"{config}: the run is of gpunet {version}, newer than this {__version__}, which cannot read it ({error}) "
+            f"Upgrade: {upgrade_command()}"
+        ) from None
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers at the start of a version."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def images_to_test(stored: StoredRun, data: str | None = None) -> Dataset:

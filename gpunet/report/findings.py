@@ -64,7 +64,7 @@ def _answers(contents: Contents) -> Iterator[Finding]:
     low, high = wilson_interval(right, count)
     yield Finding(
         GOOD,
-        f"{right:,} of {count:,} test images are given their own class: {percent(right / count)}. On other images of "
+        f"{right:,} of {count:,} test images are classified correctly: {percent(right / count)}. On other images of "
         f"the same kind, expect between {percent(low)} and {percent(high)} (95 % confidence).",
         "classes",
     )
@@ -188,9 +188,9 @@ def _times(contents: Contents) -> Iterator[Finding]:
         yield Finding(NOTE, f"{slowest.label} takes {percent(times.share(slowest))} of the time of a step.", "times")
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 1) -> str:
     """A share from 0 to 1 as it is shown; a dash where there is none."""
-    return "–" if math.isnan(share) else f"{100 * share:.1f} %"
+    return "–" if math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
 def _listed(names: list[str], most: int = 5) -> str:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 VOID = frozenset({"br", "img", "link", "meta", "source"})  # elements that hold nothing and have no end
+
+# Control characters; those that turn the direction of what follows; halves of characters, which names of files can
+# hold; and what is no character.
+_FORBIDDEN = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]"
+)
 
 
 class Markup(str):
@@ -94,8 +101,4 @@ def _attribute(name: str, value: Attribute) -> str:
 
 
 def _visible(text: str) -> str:
-    """Without what HTML may not hold: control characters, and halves of characters that file names can hold."""
-    return "".join(
-        character if character in "\n\t" or (character.isprintable() or character == " ") else "�"
-        for character in text.encode("utf-8", "replace").decode("utf-8")
-    )
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

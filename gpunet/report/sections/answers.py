@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gpunet.report.contents import Contents, Example
 from gpunet.report.drawn import Drawn
@@ -31,7 +35,7 @@ def classes(contents: Contents, drawn: dict[str, Drawn]) -> Markup:
         "Classes",
         lead(
             "Each row of the matrix is a true class, each column what it was taken for: right answers on the diagonal, "
-            "mistakes beside it, darker where they are more frequent."
+            "mistakes beside it, stronger in colour where they are more frequent."
         ),
         tag("figure", drawn["confusion"].shown(alt)),
         _mix_ups(contents),
@@ -47,9 +51,19 @@ def classes(contents: Contents, drawn: dict[str, Drawn]) -> Markup:
             ["class", "precision", "recall", "F1", "images"],
             rows,
             numbers=range(1, 5),
-            foot=["all", "", f"{percent(made.accuracy)} right", "", f"{made.support.sum():,}"],
+            foot=[
+                "mean of the classes",
+                *(percent(_mean(shares)) for shares in (made.precision, made.recall, made.f1)),
+                f"{made.support.sum():,}",
+            ],
         ),
     )
+
+
+def _mean(shares: NDArray[np.float64]) -> float:
+    """Over the classes that have one."""
+    known = shares[~np.isnan(shares)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _mix_ups(contents: Contents) -> Markup:
@@ -90,8 +104,8 @@ def mistakes(contents: Contents) -> Markup:
         _figure(
             [_picture(contents, answer)],
             tag("span", contents.name(answer.truth), class_="truth"),
-            tag("span", f"said {contents.name(answer.predicted)}, {percent(answer.confidence)} sure", class_="said"),
-            tag("span", f"truth {percent(answer.truth_confidence)} · image {answer.index}", class_="quiet"),
+            tag("span", f"said {contents.name(answer.predicted)}, {percent(answer.confidence, 0)} sure", class_="said"),
+            tag("span", f"truth {percent(answer.truth_confidence)} · no. {answer.index}", class_="quiet"),
         )
         for answer in contents.mistakes
     ]
@@ -101,7 +115,7 @@ def mistakes(contents: Contents) -> Markup:
         lead(
             f"{len(figures)} of the {wrong:,} wrong answers, those with the least probability for the true class "
             "first: they cost the most. Look for wrong labels, for images that nobody could tell, and for what is "
-            "missing in the training data. The number counts the test images from 0."
+            "missing in the training data. Their numbers count the test images from 0."
         ),
         tag("div", figures, class_="tiles"),
     )
@@ -138,7 +152,7 @@ def _right(contents: Contents, example: Example) -> Markup:
     return _figure(
         [tag("img", src=data_uri(as_png(image)), alt=alt, width=image.shape[1], height=image.shape[0])],
         tag("span", name, class_="truth"),
-        tag("span", f"{percent(example.answer.confidence)} sure", class_="quiet"),
+        tag("span", f"{percent(example.answer.confidence, 0)} sure", class_="quiet"),
     )
 
 
@@ -152,7 +166,9 @@ def _wrong(contents: Contents, example: Example) -> Markup:
     return _figure(
         pictures,
         tag("span", truth, class_="truth"),
-        tag("span", f"image · map of {predicted}, {percent(answer.confidence)} sure · map of {truth}", class_="said"),
+        tag(
+            "span", f"image · map of {predicted}, {percent(answer.confidence, 0)} sure · map of {truth}", class_="said"
+        ),
     )
 
 
