@@ -80,20 +80,15 @@ def _answers(contents: Contents) -> Iterator[Finding]:
 
 def _classes(contents: Contents) -> Iterator[Finding]:
     table = contents.table
-    ignored = [
-        name
-        for name, given, support in zip(
-            table.names, contents.evaluation.confusion.sum(axis=0), table.support, strict=True
-        )
-        if given == 0 and support > 0
-    ]
+    given = contents.evaluation.confusion.sum(axis=0)
+    ignored = [table.names[label] for label in np.flatnonzero((given == 0) & (table.support > 0))]
     if ignored:
         yield Finding(
             WARNING,
             f"Never predicted: {_listed(ignored)}. Look whether the training data hold enough images of that.",
             "classes",
         )
-    known = np.where(np.isnan(table.f1) | (table.support == 0), np.inf, table.f1)
+    known = np.where((given == 0) | (table.support == 0), np.inf, table.f1)
     weakest = int(known.argmin())
     if known[weakest] < contents.accuracy - _MUCH_WORSE:
         yield Finding(

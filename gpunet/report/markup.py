@@ -11,7 +11,7 @@ VOID = frozenset({"br", "img", "link", "meta", "source"})  # elements that hold 
 # Control characters; those that turn the direction of what follows; halves of characters, which names of files can
 # hold; and what is no character.
 _FORBIDDEN = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 
 

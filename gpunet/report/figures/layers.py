@@ -12,6 +12,8 @@ from gpunet.training.drawing import LIGHT, Theme, picture, plain_axes
 
 MANY = 48  # layers; of more, those without weights are left out of the picture
 
+_FARTHEST = (1e-12, 1e12)  # gradients, that at the output being 1
+
 
 def drawn_layers(statistics: Sequence[LayerStatistics]) -> tuple[LayerStatistics, ...]:
     """The layers that the picture shows."""
@@ -54,11 +56,11 @@ def draw_layers(statistics: Sequence[LayerStatistics], theme: Theme = LIGHT) -> 
 
 
 def _gradients(axes: Any, layers: Sequence[LayerStatistics], colours: Sequence[str], theme: Theme) -> None:
-    """Points on a logarithmic scale, which has no 0: what is 0 or not finite has none."""
+    """Points on a logarithmic scale, which has no 0: what is 0 or not finite has none; the farthest are at its ends."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     shown = [
-        (place, layer.relative_gradient, colour)
+        (place, min(max(layer.relative_gradient, _FARTHEST[0]), _FARTHEST[1]), colour)
         for place, (layer, colour) in enumerate(zip(layers, colours, strict=True))
         if layer.relative_gradient and math.isfinite(layer.relative_gradient)
     ]

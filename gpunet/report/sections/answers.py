@@ -99,6 +99,8 @@ def mistakes(contents: Contents) -> Markup:
     wrong = sum(not answer.right for answer in contents.answers)
     if not contents.mistakes:
         text = "There are none: every test image is given its own class."
+        if wrong:
+            text = f"None is shown of the {wrong:,} wrong answers."
         return section("mistakes", "Worst mistakes", absent(text))
     figures = [
         _figure(

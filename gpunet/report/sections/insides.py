@@ -6,6 +6,7 @@ import math
 
 from gpunet.report.contents import Contents
 from gpunet.report.drawn import Drawn
+from gpunet.report.figures.filters import shown_filters
 from gpunet.report.figures.layers import drawn_layers
 from gpunet.report.figures.times import drawn_rows
 from gpunet.report.findings import percent
@@ -21,7 +22,7 @@ def filters(contents: Contents, drawn: dict[str, Drawn]) -> Markup:
     found = contents.filters
     if found is None:
         return section("filters", "First-layer filters", absent("The net has no convolution, so there are no filters."))
-    count, channels, rows, columns = found.weights.shape
+    count, channels, rows, columns = shown_filters(found.weights).shape
     which = f"The {count}" if count == found.count else f"The first {count} of {found.count}"
     colours = "in colours, grey being 0" if channels == 3 else "blue below 0, red above"
     each = "" if channels in (1, 3) else f", a tile for each of {channels} channels"
