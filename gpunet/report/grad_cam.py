@@ -145,13 +145,14 @@ def last_feature_layer(net: Module, images: Array) -> str | None:
 
 
 def stretched(maps: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """(N, h, w) maps as (N, *size) in 0..1; see `GradCam.on_images`."""
+    """(N, h, w) maps as (N, *size) in 0..1; see `GradCam.on_images`. A map that is not finite becomes 0."""
     rows, columns = (
         Resampling.linear(length, wanted, None, align_corners=False)
         for length, wanted in zip(maps.shape[1:], size, strict=True)
     )
     backend = numpy_backend()
-    large = columns.apply(backend, rows.apply(backend, np.asarray(maps), 1), 2)
+    finite = np.isfinite(maps).all(axis=(1, 2), keepdims=True)
+    large = columns.apply(backend, rows.apply(backend, np.where(finite, maps, 0), 1), 2)
     largest = large.max(axis=(1, 2), keepdims=True)
     return large / np.where(largest > 0, largest, 1)
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from gpunet._version import __version__
 from gpunet.data.dataset import Dataset
 from gpunet.errors import CheckpointError
@@ -72,11 +74,13 @@ def make_report(
     """
     require_matplotlib("report")
     place = _made(folder)
-    contents = collect(
-        net, loss, test, history=history, title=title, facts=facts, batch_size=batch_size, mistakes=mistakes
-    )
-    drawn = draw_all(contents)
-    return _write(place, page(contents, drawn), drawn)
+    with np.errstate(all="ignore"):  # a net with NaN in it has a report that says where
+        contents = collect(
+            net, loss, test, history=history, title=title, facts=facts, batch_size=batch_size, mistakes=mistakes
+        )
+        drawn = draw_all(contents)
+        text = page(contents, drawn)
+    return _write(place, text, drawn)
 
 
 def page(contents: Contents, drawn: dict[str, Drawn]) -> str:
