@@ -12,7 +12,7 @@ from gpunet.report.figures.text import DPI, shortened
 from gpunet.training.drawing import LIGHT, Theme, picture
 
 _NUMBERED = 20  # classes; with more of them, numbers would be too small to read
-_NAMED = 40
+NAMED = 40  # with more, their numbers are
 
 
 def draw_confusion(confusion: NDArray[np.int64], names: Sequence[str], theme: Theme = LIGHT) -> bytes:
@@ -41,17 +41,18 @@ def draw_confusion(confusion: NDArray[np.int64], names: Sequence[str], theme: Th
                 colour = "#ffffff" if _luminance(cells[row, column]) < 0.45 else "#111111"
                 size = "small" if count <= 10 else "x-small"
                 axes.text(column, row, f"{confusion[row, column]}", ha="center", va="center", color=colour, size=size)
-        if count <= _NAMED:
+        if count <= NAMED:
             labels = [shortened(name) for name in names]
             size = "medium" if count <= _NUMBERED else "x-small"
-            axes.set_xticks(range(count), labels, rotation=45, ha="right", rotation_mode="anchor", size=size)
+            slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, labels)) > 3 else {}
+            axes.set_xticks(range(count), labels, size=size, **slanted)
             axes.set_yticks(range(count), labels, size=size)
         axes.tick_params(length=0)
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
         axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
-        if count <= _NAMED:
+        if count <= NAMED:
             axes.grid(which="minor", color=theme.ground, linewidth=1.5)
         axes.tick_params(which="minor", length=0)
         for spine in axes.spines.values():

@@ -31,10 +31,7 @@ def draw_mistakes(contents: Contents, theme: Theme = LIGHT) -> bytes:
     Returns:
         a PNG.
     """
-    tiles = [
-        (as_rgb(contents.test.images[answer.index]), _words(contents, answer, answer.predicted))
-        for answer in contents.mistakes
-    ]
+    tiles = [(as_rgb(contents.test.images[answer.index]), _words(contents, answer)) for answer in contents.mistakes]
     return _sheet(tiles, _PER_ROW, theme)
 
 
@@ -52,7 +49,7 @@ def draw_explanation(contents: Contents, theme: Theme = LIGHT) -> bytes:
     tiles = []
     for example in (*contents.explanation.right, *contents.explanation.wrong):
         for label, image in tinted(contents, example):
-            tiles.append((image, _words(contents, example.answer, label)))
+            tiles.append((image, _words(contents, example.answer, None if example.answer.right else label)))
     return _sheet(tiles, _PER_ROW, theme)
 
 
@@ -63,12 +60,12 @@ def tinted(contents: Contents, example: Example) -> Sequence[tuple[int, NDArray[
     return [(label, overlaid(large, strength)) for label, strength in example.maps]
 
 
-def _words(contents: Contents, answer: Answer, label: int) -> str:
-    """Below an image: its class, and what was said or, for a map, whose evidence it shows."""
+def _words(contents: Contents, answer: Answer, map_of: int | None = None) -> str:
+    """Below an image: its class, what was said, and the class that a map over it speaks for."""
     said = f"{shortened(contents.name(answer.predicted), 14)} {100 * answer.confidence:.0f} %"
     lines = [f"is {shortened(contents.name(answer.truth), 16)}", f"said {said}"]
-    if label != answer.predicted:
-        lines.append(f"map: {shortened(contents.name(label), 14)}")
+    if map_of is not None:
+        lines.append(f"map: {shortened(contents.name(map_of), 14)}")
     return "\n".join(lines)
 
 

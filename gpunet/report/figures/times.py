@@ -54,6 +54,6 @@ def draw_times(times: LayerTimes, theme: Theme = LIGHT) -> bytes:
         plain_axes(axes)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=2, bbox_transform=figure.transFigure)
+        figure.legend(loc="outside upper center", ncols=2)
 
     return picture(draw, 9.0, 1.4 + 0.24 * max(len(rows), 3), theme, DPI)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gpunet.report.contents import Contents, Example
 from gpunet.report.drawn import Drawn
+from gpunet.report.figures.confusion import NAMED
 from gpunet.report.figures.sheets import tinted
 from gpunet.report.findings import percent
 from gpunet.report.markup import Markup, Node, table, tag
@@ -29,13 +30,14 @@ def classes(contents: Contents, drawn: dict[str, Drawn]) -> Markup:
             made.names, made.precision, made.recall, made.f1, made.support, strict=True
         )
     ]
+    numbered = "" if len(made.names) <= NAMED else " Classes are numbered from 0, in the order of the table."
     alt = f"Confusion matrix of {len(made.names)} classes; the most frequent mistakes stand in the table below."
     return section(
         "classes",
         "Classes",
         lead(
             "Each row of the matrix is a true class, each column what it was taken for: right answers on the diagonal, "
-            "mistakes beside it, stronger in colour where they are more frequent."
+            f"mistakes beside it, stronger in colour where they are more frequent.{numbered}"
         ),
         tag("figure", drawn["confusion"].shown(alt)),
         _mix_ups(contents),
@@ -106,7 +108,7 @@ def mistakes(contents: Contents) -> Markup:
         _figure(
             [_picture(contents, answer)],
             tag("span", contents.name(answer.truth), class_="truth"),
-            tag("span", f"said {contents.name(answer.predicted)}, {percent(answer.confidence, 0)} sure", class_="said"),
+            tag("span", f"said {contents.name(answer.predicted)}, {percent(answer.confidence, 0)}", class_="said"),
             tag("span", f"truth {percent(answer.truth_confidence)} · no. {answer.index}", class_="quiet"),
         )
         for answer in contents.mistakes

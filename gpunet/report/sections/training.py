@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gpunet.report.contents import Contents
@@ -79,11 +80,14 @@ def _epoch(record: dict[str, Any]) -> list[str]:
     def shown(key: str, pattern: str) -> str:
         return pattern.format(record[key]) if key in record else "–"
 
+    def share(key: str) -> str:
+        return percent(record.get(key, math.nan), 2)
+
     return [
         shown("epoch", "{}"),
         shown("lr", "{:.3g}"),
         shown("train_loss", "{:.4f}"),
-        shown("train_accuracy", "{:.2%}"),
+        share("train_accuracy"),
         shown("validation_loss", "{:.4f}"),
-        shown("validation_accuracy", "{:.2%}"),
+        share("validation_accuracy"),
     ]
