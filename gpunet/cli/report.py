@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     stored = stored_run.read_run(arguments)
     history = RunDirectory(arguments.run_dir).read_metrics()
     test = stored_run.images_to_test(stored, arguments.data)
-    name = Path(arguments.data or stored.settings["data"]).name
+    name = Path(arguments.data or stored.settings["data"]).absolute().name  # of a folder its name, not the way to it
     say(f"{stored.settings['model']} on {name}: measuring with {len(test):,} images on {stored.net.backend.name}")
     page = make_report(
         stored.net,

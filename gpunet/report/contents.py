@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from gpunet.training.history import History
 from gpunet.training.layer_times import LayerTimes, measure_layer_times
 
 STATISTICS_IMAGES = 512
+_STATISTICS_PIXELS = 1 << 25  # of all these images together; at least a few are taken
 RIGHT_EXAMPLES, WRONG_EXAMPLES = 10, 6  # with Grad-CAM
 MIX_UPS = 10
 FILTERS = 64
@@ -155,7 +157,8 @@ def collect(
             f"report: the net's outputs are of shape {evaluation.outputs.shape}, wanted scores of classes (N, classes)."
         )
     found = answers(evaluation)
-    some = spread(len(test), STATISTICS_IMAGES)
+    most = max(16, _STATISTICS_PIXELS // math.prod(test.sample_shape))
+    some = spread(len(test), min(STATISTICS_IMAGES, most))
     statistics = layer_statistics(
         net, loss, _prepared(net, test, some), net.backend.asarray(test.labels[some]), batch_size
     )
@@ -169,7 +172,7 @@ def collect(
         answers=found,
         mistakes=worst_mistakes(found, mistakes),
         mix_ups=mix_ups(evaluation.confusion, MIX_UPS),
-        explanation=_explanation(net, test, found),
+        explanation=_explanation(net, test, found, batch_size),
         filters=_filters(net, statistics),
         statistics=statistics,
         statistics_images=len(some),
@@ -182,20 +185,24 @@ def _prepared(net: Module, test: Dataset, rows: NDArray[np.int64]) -> Array:
     return net.backend.asarray(prepare_images(test.images[rows], test.mean, test.std, net.dtype or "float32"))
 
 
-def _explanation(net: Module, test: Dataset, found: list[Answer]) -> Explanation | None:
+def _explanation(net: Module, test: Dataset, found: list[Answer], batch_size: int) -> Explanation | None:
     right, wrong = right_examples(found, RIGHT_EXAMPLES), worst_mistakes(found, WRONG_EXAMPLES)
     shown = [*right, *wrong, *wrong]  # the wrong ones twice: for what the net says, and for the truth
-    images = _prepared(net, test, np.array([answer.index for answer in shown], np.int64))
-    layer = last_feature_layer(net, images)
+    rows = np.array([answer.index for answer in shown], np.int64)
+    classes = [answer.predicted for answer in (*right, *wrong)] + [answer.truth for answer in wrong]
+    layer = last_feature_layer(net, _prepared(net, test, rows[:1]))
     if layer is None:
         return None
-    classes = [answer.predicted for answer in (*right, *wrong)] + [answer.truth for answer in wrong]
-    cam = grad_cam(net, images, classes, layer)
-    maps = stretched(cam.maps, displayed_size(*test.sample_shape[1:]))
+    small = []
+    for start in range(0, len(rows), batch_size):
+        part = slice(start, start + batch_size)
+        small.append(grad_cam(net, _prepared(net, test, rows[part]), classes[part], layer).maps)
+    places = small[0].shape[1:]
+    maps = stretched(np.concatenate(small), displayed_size(*test.sample_shape[1:]))
     first, second = len(right), len(right) + len(wrong)
     return Explanation(
         layer=layer,
-        size=cam.maps.shape[1:],
+        size=places,
         right=tuple(Example(answer, ((answer.truth, maps[place]),)) for place, answer in enumerate(right)),
         wrong=tuple(
             Example(answer, ((answer.predicted, maps[first + place]), (answer.truth, maps[second + place])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ Loss = Callable[[Array, Array], tuple[Array, Array]]
 
 VANISHING = 1e-3  # of the gradient at the net's output: below it a layer learns a thousandth as fast
 EXPLODING = 1e3
+
+_ELEMENTS_AT_ONCE = 1 << 21  # are widened to float64, so that a large layer's output is not copied as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,19 +163,18 @@ class _Sums:
             layer, squares = self.layers[event.name], self._squares(event.inputs[0])
             layer.gradient = squares if layer.gradient is None else layer.gradient + squares
 
-    def _squares(self, array: Array) -> Array:
-        wide = array.astype("float64")
-        return (wide * wide).sum()
+    def _squares(self, array: Array) -> Any:
+        return sum((wide * wide).sum() for wide in _widened(array))
 
     def _output(self, event: Event) -> None:
         xp = self.net.backend.xp
         x, y = event.inputs[0], event.outputs[0]
         layer = self.layers.setdefault(event.name, _LayerSums(event.module, tuple(y.shape[1:])))
-        wide = y.astype("float64")
         layer.elements += y.size
-        layer.sum = layer.sum + wide.sum()
-        layer.squares = layer.squares + (wide * wide).sum()
-        layer.largest = xp.maximum(layer.largest, xp.abs(wide).max()) if y.size else layer.largest
+        for wide in _widened(y):
+            layer.sum = layer.sum + wide.sum()
+            layer.squares = layer.squares + (wide * wide).sum()
+            layer.largest = xp.maximum(layer.largest, xp.abs(wide).max())
         layer.zeros = layer.zeros + (y == 0).sum()
         if x.shape == y.shape and y.ndim > 1 and not event.module.parameters():
             other = tuple(axis for axis in range(y.ndim) if axis != 1)
@@ -211,3 +212,15 @@ class _Sums:
 
     def _norm(self, arrays: list[Array]) -> float:
         return math.sqrt(sum(float(self._squares(array)) for array in arrays))
+
+
+def _widened(array: Array) -> Iterator[Array]:
+    """The array in float64, whose sums neither overflow nor lose what is small, a part at a time."""
+    if array.size == 0:
+        return
+    if array.ndim == 0:
+        yield array.astype("float64")
+        return
+    rows = max(1, _ELEMENTS_AT_ONCE * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows].astype("float64")

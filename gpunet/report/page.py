@@ -16,7 +16,7 @@ from gpunet.report import sections
 from gpunet.report.contents import Contents, collect
 from gpunet.report.drawn import NAMES, Drawn, draw_all
 from gpunet.report.markup import Markup, tag
-from gpunet.training.atomic_file import remove_leftovers, write_atomically
+from gpunet.training.atomic_file import write_atomically
 from gpunet.training.drawing import require_matplotlib
 from gpunet.training.evaluation import Loss
 from gpunet.training.history import History
@@ -137,5 +137,4 @@ def _write(place: Path, text: str, drawn: dict[str, Drawn]) -> Path:
     for name in NAMES:
         if name not in drawn:
             (place / f"{name}.png").unlink(missing_ok=True)
-    remove_leftovers(place)
     return place / PAGE

@@ -81,6 +81,13 @@ def test_a_net_without_convolution_has_no_filters_and_no_maps() -> None:
     assert found.times_batch == 64  # a training's batch is timed, though there are only nine images
 
 
+def test_large_images_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpunet.report.contents._STATISTICS_PIXELS", 36 * 20)
+    net = gn.Sequential(gn.Flatten(), gn.Linear(36, 3))
+    assert collect(net, gn.CrossEntropyLoss(), stripes(30)).statistics_images == 20
+    assert collect(net, gn.CrossEntropyLoss(), stripes(12)).statistics_images == 12
+
+
 def test_many_filters_are_cut_and_counted() -> None:
     net = gn.Sequential(gn.Conv2d(1, 70, 3), gn.ReLU(), gn.Flatten(), gn.Linear(70 * 16, 3))
     found = collect(net, gn.CrossEntropyLoss(), stripes(9), batch_size=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,18 @@ def test_by_hand(batch_size: int) -> None:
     assert last.weight == pytest.approx(np.sqrt(12))
     assert relu.problems == ("Dead: 1 of 3 units are 0 for every image.",)
     assert first.problems == last.problems == ()
+
+
+def test_large_outputs_are_summed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = gn.random.Stream(0, "x").normal((7, 1, 6, 6)).astype("float32")
+    whole = measured(small_net(), images)
+    for elements in (1, 50, 200):
+        monkeypatch.setattr(sys.modules[LayerStatistics.__module__], "_ELEMENTS_AT_ONCE", elements)
+        for name, found in measured(small_net(), images).items():
+            assert (found.mean, found.std, found.largest) == pytest.approx(
+                (whole[name].mean, whole[name].std, whole[name].largest)
+            )
+            assert found.gradient == pytest.approx(whole[name].gradient)
 
 
 def test_a_channel_lives_if_it_fires_anywhere() -> None:
