@@ -24,7 +24,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test oracles emulator emulate check-kernels static coverage lint format typecheck bench bench-peers
+.PHONY: help demo test oracles browser emulator emulate check-kernels static coverage lint format typecheck bench bench-peers
 .PHONY: clean distclean
 
 help:  ## list the targets
@@ -38,6 +38,9 @@ test: $(VENV)/.installed-test  ## all tests, with line coverage; those that need
 
 oracles: $(VENV)/.installed-oracles  ## the tests judged by PyTorch and ONNX; an absent oracle fails
 	GPUNET_REQUIRE_ORACLES=1 $(PYTEST) -m oracle --durations=5
+
+browser: $(VENV)/.installed-browser  ## the report's page in a real browser; needs Chromium or Chrome
+	GPUNET_REQUIRE_BROWSER=1 $(ONE_THREAD) $(BIN)/python -m pytest tests/report/test_page_in_browser.py --durations=5
 
 emulator: $(EMULATOR)/.installed  ## only make the environment of `gpunet emulate`; needs g++
 
@@ -115,6 +118,11 @@ $(VENV)/.installed-test: $(VENV)/.created $(REQUIREMENTS)
 $(VENV)/.installed-oracles: $(VENV)/.installed-test
 	@echo "installing gpunet with [test,data,plot,oracles] into $(VENV)"
 	@$(INSTALL) -e '.[test,data,plot,oracles]'
+	@touch $@
+
+$(VENV)/.installed-browser: $(VENV)/.installed-test
+	@echo "installing gpunet with [test,data,plot,browser] into $(VENV)"
+	@$(INSTALL) -e '.[test,data,plot,browser]'
 	@touch $@
 
 $(EMULATOR)/.installed: $(EMULATOR)/.created $(REQUIREMENTS)

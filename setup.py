@@ -31,6 +31,7 @@ EXTRAS = {
     "plot": ["matplotlib>=3.9"],
     "onnx": ["onnx>=1.16"],
     "tensorboard": ["tensorboardX>=2.6.2"],
+    "browser": ["playwright>=1.50"],  # a driver: tests open the report's page in the Chromium that is installed
     "test": [
         "build>=1.2",
         "coverage>=7.10",  # the first that measures subprocesses by configuration alone
@@ -79,6 +80,7 @@ setup(
         "gpunet": ["py.typed"],
         "gpunet.emulator": ["**/*.cpp", "**/*.h", "startup/*.py"],  # startup is put on the path, not imported
         "gpunet.data": ["**/*.npz", "**/*.gz", "**/*.csv", "**/*.txt", "**/*.md", "**/LICENSE*"],
+        "gpunet.report": ["*.css"],
         "gpunet.kernels": ["*.cu", "*.cuh"],
         "gpunet.recipes": ["*.toml"],
         "gpunet.benchmarks": ["*.toml"],

@@ -3,7 +3,7 @@
 The public names and nothing else.
 """
 
-from gpunet import data, functional, metrics, models, random
+from gpunet import data, functional, metrics, models, random, report
 from gpunet._version import __version__
 from gpunet.data import DataLoader
 from gpunet.errors import BackendError, CheckpointError, DataError, GpunetError, ShapeError, StateError
@@ -123,5 +123,6 @@ __all__ = [
     "models",
     "no_decay_groups",
     "random",
+    "report",
     "save_weights",
 ]

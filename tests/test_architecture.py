@@ -18,7 +18,7 @@ ROWS = (
     {"__main__"},
     {"cli"},
     {"gpunet"},
-    {"training", "interop", "verify", "emulator", "doctor"},
+    {"training", "interop", "verify", "report", "emulator", "doctor"},
     {"models", "functional"},
     {"layers", "losses", "optimizers", "schedules", "initializers"},
     {"backends"},

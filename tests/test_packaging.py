@@ -47,6 +47,7 @@ train, test = gn.data.load("digits")
 assert len(train) > 4 * len(test) - 20 > 0
 assert not {"cupy", "torch", "onnx", "scipy"} & sys.modules.keys()
 assert any(resources.folder("recipes").glob("*.toml"))
+assert Path(gn.report.__file__).with_name("style.css").is_file()
 print(Path(gn.__file__).resolve().parent)
 print(resources.folder("kernels").resolve())
 print(gn.__version__)
@@ -199,6 +200,7 @@ def test_the_extras_are_the_promised_ones(metadata: Message) -> None:
         "plot": {"matplotlib"},
         "onnx": {"onnx"},
         "tensorboard": {"tensorboardX"},
+        "browser": {"playwright"},
         "oracles": {"torch", "onnx", "onnxruntime"},
     }
     promised["all"] = promised["data"] | promised["plot"] | promised["onnx"] | promised["tensorboard"]

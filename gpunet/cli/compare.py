@@ -21,10 +21,8 @@ from gpunet.cli.parser import assignment, model_name, number_of_at_least
 from gpunet.cli.sample_shapes import sample_shape
 from gpunet.cli.settings import Settings, completed, say
 from gpunet.data import DataLoader, Dataset
-from gpunet.errors import DataError
 from gpunet.layers.module import Module
 from gpunet.random import Stream
-from gpunet.training.inputs import like_training
 from gpunet.verify import compare
 
 HELP = "two backends, layer by layer, forward and backward"
@@ -107,13 +105,7 @@ def _stored(arguments: argparse.Namespace) -> _Subject:
     where = argparse.Namespace(run_dir=arguments.run_dir, checkpoint="last", backend="numpy")
     stored = stored_run.read_run(where)
     settings = stored.settings if arguments.data is None else {**stored.settings, "data": arguments.data}
-    _, test = build_data(settings)
-    if test.sample_shape != stored.sample_shape or test.num_classes != len(stored.class_names):
-        raise DataError(
-            f"{settings['data']}: has images {test.sample_shape} of {test.num_classes} classes, "
-            f"the run was trained on {stored.sample_shape} of {len(stored.class_names)}."
-        )
-    images, labels = _batch(like_training(test, stored.mean, stored.std), arguments)
+    images, labels = _batch(stored_run.images_to_test(stored, arguments.data), arguments)
     return _Subject(f"{settings['model']} of {arguments.run_dir}", stored.net, images, labels, build_loss(settings))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 
 from gpunet.cli import stored_run
-from gpunet.cli.building import build_data, build_loss
+from gpunet.cli.building import build_loss
 from gpunet.cli.parser import number_of_at_least
-from gpunet.errors import DataError
 from gpunet.training.evaluation import Evaluation, evaluate
-from gpunet.training.inputs import like_training
 
 HELP = "accuracy, loss and a table of the classes"
 EXAMPLE = "gpunet evaluate runs/lenet-digits --confusion"
@@ -27,16 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate; the last line is the test accuracy."""
     stored = stored_run.read_run(arguments)
     settings = stored.settings if arguments.data is None else {**stored.settings, "data": arguments.data}
-    _, test_set = build_data(settings)
-    if test_set.sample_shape != stored.sample_shape or test_set.num_classes != len(stored.class_names):
-        raise DataError(
-            f"{settings['data']}: has images {test_set.sample_shape} of {test_set.num_classes} classes, "
-            f"the run was trained on {stored.sample_shape} of {len(stored.class_names)}."
-        )
     result = evaluate(
         stored.net,
         build_loss(settings),
-        like_training(test_set, stored.mean, stored.std),
+        stored_run.images_to_test(stored, arguments.data),
         arguments.batch_size or settings["batch_size"],
     )
     assert result.accuracy is not None

@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-import io
-from importlib.util import find_spec
 from typing import Any
 
+from gpunet.training.drawing import LIGHT, Theme, can_draw, picture, plain_axes
 from gpunet.training.history import History
 
 
-def draw_curves(history: History) -> bytes | None:
+def draw_curves(history: History, theme: Theme = LIGHT, dpi: int = 110) -> bytes | None:
     """Loss and accuracy over the epochs, as a PNG; None without matplotlib or before the first epoch has ended."""
-    if not history.records or find_spec("matplotlib") is None:
+    if not history.records or not can_draw():
         return None
-    # Not pyplot: it would open windows, and share its state with whoever plots in this process.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with_accuracy = any("train_accuracy" in record for record in history)
 
-    with_accuracy = "train_accuracy" in history.last
-    figure = Figure(figsize=(9.0 if with_accuracy else 5.0, 3.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 2 if with_accuracy else 1, squeeze=False)[0]
-    _plot(axes[0], history, "loss", 1.0, "loss")
-    if with_accuracy:
-        _plot(axes[1], history, "accuracy", 100.0, "accuracy (%)")
-    content = io.BytesIO()
-    # Without a date and the version of matplotlib, equal curves give equal files.
-    figure.savefig(content, format="png", metadata={"Software": None})
-    return content.getvalue()
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(1, 2 if with_accuracy else 1, squeeze=False)[0]
+        _plot(axes[0], history, "loss", 1.0, "loss", theme)
+        if with_accuracy:
+            _plot(axes[1], history, "accuracy", 100.0, "accuracy (%)", theme)
+
+    return picture(draw, 9.0 if with_accuracy else 5.0, 3.6, theme, dpi)
 
 
-def _plot(axes: Any, history: History, what: str, scale: float, label: str) -> None:
+def _plot(axes: Any, history: History, what: str, scale: float, label: str, theme: Theme) -> None:
     from matplotlib.ticker import MaxNLocator
 
     epochs = history["epoch"]
     marker = "o" if len(epochs) <= 30 else None
-    for part, colour in (("train", "#9a9a9a"), ("validation", "#0072b2")):
+    for part, colour in (("train", theme.quiet), ("validation", theme.accent)):
         key = f"{part}_{what}"
-        if key in history.last:
-            values = [scale * value for value in history[key]]
+        values = [scale * record.get(key, float("nan")) for record in history]  # not every epoch need have it
+        if any(key in record for record in history):
             axes.plot(epochs, values, label=part, color=colour, marker=marker, markersize=3.5, linewidth=1.6)
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.legend(frameon=False)
+    plain_axes(axes)
+    axes.legend()

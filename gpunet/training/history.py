@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gpunet.errors import StateError
+from gpunet.errors import CheckpointError, StateError
 
 Record = dict[str, Any]
 
 _ORDER = ("epoch", "step", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+_REQUIRED = ("epoch", "train_loss")
 
 
 class History:
@@ -57,8 +58,33 @@ class History:
         """One line of JSON for each record: the content of ``metrics.jsonl``."""
         return "".join(f"{json.dumps(_ordered(record))}\n" for record in self.records)
 
+    @classmethod
+    def from_json_lines(cls, text: str, source: Any) -> History:
+        """From the content of a ``metrics.jsonl``.
+
+        Raises:
+            CheckpointError: naming ``source`` and the line that is no record of an epoch.
+        """
+        records = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            if not isinstance(record, dict) or not all(_is_number(record.get(key)) for key in _REQUIRED):
+                raise CheckpointError(f"{source}: line {number} is no record of an epoch: {line[:60]!r}.")
+            wrong = [key for key in _ORDER if key in record and not _is_number(record[key])]
+            if wrong:
+                raise CheckpointError(f"{source}: line {number}: {wrong[0]} is {record[wrong[0]]!r}, wanted a number.")
+            records.append(record)
+        return cls(records)
+
     def __repr__(self) -> str:
         return f"History({len(self.records)} epochs{f', last: {self.records[-1]}' if self.records else ''})"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _ordered(record: Record) -> Record:

@@ -83,6 +83,23 @@ class RunDirectory:
         }
         write_toml(self.config, {**settings, "versions": versions})
 
+    def read_metrics(self) -> History:
+        """What metrics.jsonl says; nothing if it is not there.
+
+        Raises:
+            CheckpointError: it cannot be read, or a line of it is no record of an epoch.
+        """
+        if not self.metrics.exists():
+            return History()
+        try:
+            return History.from_json_lines(self.metrics.read_text(encoding="utf-8"), self.metrics)
+        except (OSError, UnicodeDecodeError, CheckpointError) as error:
+            what = error if isinstance(error, CheckpointError) else f"{self.metrics}: cannot be read: {error}."
+            raise CheckpointError(
+                f"{what} The last checkpoint holds the metrics too: remove the file, and `gpunet train --run-dir "
+                f"{self.path} --resume` writes it anew."
+            ) from None
+
     def write_metrics(self, history: History) -> None:
         """Make metrics.jsonl say what ``history`` says: also back to it, after a crash or when a run is resumed."""
         content = history.to_json_lines().encode()

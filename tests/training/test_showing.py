@@ -15,7 +15,7 @@ import pytest
 from tiny_training import stripes, trainer
 
 import gpunet as gn
-from gpunet.training import curves
+from gpunet.training import drawing
 from gpunet.training.curves import draw_curves
 from gpunet.training.history import History
 from gpunet.training.progress import Progress
@@ -186,7 +186,7 @@ def test_without_accuracy_there_is_one_picture_less() -> None:
 
 def test_nothing_to_draw_or_nothing_to_draw_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert draw_curves(History()) is None
-    monkeypatch.setattr(curves, "find_spec", lambda name: None)
+    monkeypatch.setattr(drawing, "find_spec", lambda name: None)
     real = builtins.__import__
 
     def without_matplotlib(name: str, *rest: Any) -> Any:
