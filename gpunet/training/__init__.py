@@ -6,6 +6,7 @@ from gpunet.training.evaluation import Evaluation
 from gpunet.training.history import History
 from gpunet.training.interruption import TrainingInterrupted
 from gpunet.training.progress import Progress
+from gpunet.training.tensorboard import TensorBoard
 from gpunet.training.trainer import Trainer
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Evaluation",
     "History",
     "Progress",
+    "TensorBoard",
     "Trainer",
     "TrainingInterrupted",
     "load_weights",
