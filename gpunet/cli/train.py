@@ -6,7 +6,7 @@ there is one; --config names another, or a file; options win over both.
 The run directory holds config.toml, metrics.jsonl, last.safetensors, best.safetensors and curves.png. Ctrl-C ends the
 training after the batch under way and keeps all of it; --resume goes on bit for bit.
 
---tensorboard writes events beside them, in the folder tensorboard.
+--tensorboard writes events beside them, in the folder tensorboard; --profile shows first where the time goes.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from gpunet.layers.module import Module
 from gpunet.training.callbacks import Callback
 from gpunet.training.fingerprint import differences
 from gpunet.training.interruption import TrainingInterrupted
+from gpunet.training.layer_profile import LayerProfile
 from gpunet.training.run_directory import RunDirectory
 from gpunet.training.tensorboard import TensorBoard
 from gpunet.training.toml_file import read_toml
@@ -76,14 +77,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", metavar="FOLDER", help="where to keep the run (default runs/MODEL-DATA, numbered)")
     parser.add_argument("--resume", action="store_true", help="continue the run in --run-dir")
     parser.add_argument(
-        "--tensorboard", action="store_true", help="write events for TensorBoard into the run directory"
+        "--profile", action="store_true", help="first show the time of each layer, forward and backward"
     )
+    parser.add_argument("--tensorboard", action="store_true",
+                        help="write events for TensorBoard into the run directory")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; the last line on standard output is the test accuracy."""
-    callbacks = [TensorBoard()] if arguments.tensorboard else []  # before anything is done: it may not be installed
+    callbacks: list[Callback] = [LayerProfile(show=say)] if arguments.profile else []
+    if arguments.tensorboard:
+        callbacks.append(TensorBoard())  # before anything is done: it may not be installed
     given = _given(arguments)
     if arguments.resume and arguments.run_dir is None:
         arguments.parser.error("--resume needs --run-dir, the run to continue")

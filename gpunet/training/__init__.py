@@ -5,6 +5,8 @@ from gpunet.training.checkpoint import load_weights, save_weights
 from gpunet.training.evaluation import Evaluation
 from gpunet.training.history import History
 from gpunet.training.interruption import TrainingInterrupted
+from gpunet.training.layer_profile import LayerProfile
+from gpunet.training.layer_times import LayerTimes, measure_layer_times
 from gpunet.training.progress import Progress
 from gpunet.training.tensorboard import TensorBoard
 from gpunet.training.trainer import Trainer
@@ -13,10 +15,13 @@ __all__ = [
     "Callback",
     "Evaluation",
     "History",
+    "LayerProfile",
+    "LayerTimes",
     "Progress",
     "TensorBoard",
     "Trainer",
     "TrainingInterrupted",
     "load_weights",
+    "measure_layer_times",
     "save_weights",
 ]

@@ -95,7 +95,7 @@ class Progress(Callback):
                 total=samples,
                 initial=done,
                 desc=self._title,
-                unit=" images",
+                unit=" img",
                 unit_scale=True,
                 leave=False,  # a line takes its place
                 bar_format=_BAR,
@@ -185,7 +185,7 @@ def _settings(lr: float | None, memory: Memory) -> list[str]:
     shown = [] if lr is None else [f"lr {lr:.3g}"]
     if memory is not None:
         held, whole = memory
-        shown.append(f"GPU {held / 2**30:.1f}/{whole / 2**30:.1f} GiB")
+        shown.append(f"GPU {held / 2**30:.1f}/{whole / 2**30:.0f} GiB")
     return shown
 
 
