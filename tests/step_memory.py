@@ -29,8 +29,8 @@ def mixed() -> gn.Module:
     net = gn.Sequential(
         gn.Conv2d(3, 16, 3, stride=2, padding=1), gn.BatchNorm2d(16), gn.PReLU(16),
         block(16), gn.Upsample(scale_factor=2, mode="bilinear"), gn.LocalResponseNorm(3), gn.MaxPool2d(3, 2, padding=1),
-        block(32), gn.Conv2d(32, 32, 3, padding=1, groups=32), gn.Tanh(), gn.AdaptiveAvgPool2d(4),
-        gn.Flatten(), gn.Linear(512, 64), gn.LayerNorm(64), gn.ELU(), gn.Linear(64, 10),
+        block(32), gn.Conv2d(32, 32, 3, padding=1, groups=32), gn.GELU(), gn.Sigmoid(), gn.Tanh(),
+        gn.AdaptiveAvgPool2d(4), gn.Flatten(), gn.Linear(512, 64), gn.LayerNorm(64), gn.ELU(), gn.Linear(64, 10),
     )  # fmt: skip
     net.precision = "strict"
     return net

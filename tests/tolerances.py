@@ -46,5 +46,5 @@ WINOGRAD_FLOAT64 = 1e-11
 WINOGRAD_FLOAT32 = 3e-5
 
 # Memory of a training step, predicted and measured: Python's own objects, of which a run on arrays without numbers has
-# others, are some tens of kilobytes; sums that NumPy makes in memory it has at hand are counted as new.
-MEMORY_OF_A_STEP = 0.03
+# others, are some tens of kilobytes of several megabytes.
+MEMORY_OF_A_STEP = 0.02

@@ -73,11 +73,13 @@ class DryRun:
 
     def reset_peak(self) -> None:
         """Begin to look for the peak anew."""
+        tracemalloc.reset_peak()
         self.peak = self.current
 
     def note(self) -> None:
-        """Look whether this is the peak; called where something is allocated or let go."""
-        self.peak = max(self.peak, self.current)
+        """Look whether this is the peak, or something since the last look was; called before and after any change."""
+        self.peak = max(self.peak, self._bytes + tracemalloc.get_traced_memory()[1] - self._real_before)
+        tracemalloc.reset_peak()
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Phantom:
         """As `memory.Pool.empty`."""
@@ -86,7 +88,7 @@ class DryRun:
             return phantom(shape, dtype, self._allocate)
         block = self._block(memory._rounded(nbytes) + memory.ALIGNMENT)
         array = phantom(shape, dtype, lambda _: _Life(block.free))
-        array.allocate = self._allocate  # what is computed from it is not in the pool
+        array.allocate, array.owns = self._allocate, False  # what is computed from it is not in the pool
         return array
 
     def workspace(self, name: str, shape: tuple[int, ...], dtype: Any) -> Phantom:
@@ -98,7 +100,7 @@ class DryRun:
                 self._bytes -= self._workspaces[name] + memory.ALIGNMENT
             self._workspaces[name] = nbytes
         array = phantom(shape, dtype, _free_of_charge)
-        array.allocate = self._allocate
+        array.allocate, array.owns = self._allocate, False
         return array
 
     @property
@@ -114,14 +116,15 @@ class DryRun:
         self._add(nbytes)
 
         def end() -> None:
-            self.note()  # what NumPy made by itself meanwhile is seen only when somebody looks
+            self.note()
             self._bytes -= nbytes
 
         return _Life(end)
 
     def _add(self, nbytes: int) -> None:
-        self._bytes += nbytes
         self.note()
+        self._bytes += nbytes
+        self.peak = max(self.peak, self.current)
 
     def _block(self, size: int) -> _Block:
         """As `memory.Pool._block`."""
@@ -198,7 +201,7 @@ def dry_run() -> Iterator[DryRun]:
     """Within the block, what this thread computes from the run's arrays is not computed; other threads do not notice.
 
     Memory that NumPy gets hold of by itself is counted by `tracemalloc`, which is switched on within the block: what
-    other threads allocate meanwhile counts too.
+    other threads allocate meanwhile counts too, and a peak that somebody else is tracing begins anew.
     """
     with _one_at_a_time:
         tracing = tracemalloc.is_tracing()

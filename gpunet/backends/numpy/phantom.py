@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 from gpunet.backends.numpy.result_shapes import can_be_view, completed, memory_order, reduced, ufunc_shape
 
 _SMALLEST_REGION = 1 << 24
+_REUSED_BYTES = 1 << 18  # of a temporary in an expression, from which on NumPy puts the next result into it
 
 
 class _Region:
@@ -51,9 +53,11 @@ class Phantom(np.ndarray):
 
     Attributes:
         allocate: gets the bytes of a new array, returns what lives as long as it and all its views.
+        owns: whether it is no view, and not in memory that somebody lent it.
     """
 
     allocate: Allocate
+    owns: bool = False
     _life: Any
 
     def __array_finalize__(self, source: Any) -> None:
@@ -166,7 +170,71 @@ def phantom(shape: tuple[int, ...], dtype: Any, allocate: Allocate, order: tuple
     else:
         root = np.ndarray.__new__(Phantom, shape, dtype, _region.of(nbytes))
     root.allocate, root._life = allocate, life
-    return root.transpose(np.argsort(order)) if order is not None else root
+    result = root if order is None else root.transpose(np.argsort(order))
+    result.owns = True
+    return result
+
+
+def _operator(ufunc: np.ufunc, commutes: bool = False) -> Callable[[Any, Any], Any]:
+    """The method of a binary operator: as NumPy does, a temporary of the expression takes the result, if it can."""
+
+    def method(self: Any, other: Any) -> Any:
+        if sys.getrefcount(self) == _TEMPORARY and _takes(self, other):
+            return self
+        if commutes and isinstance(other, Phantom) and sys.getrefcount(other) == _TEMPORARY and _takes(other, self):
+            return other
+        return ufunc(self, other)
+
+    return method
+
+
+def _reflected(ufunc: np.ufunc, commutes: bool = False) -> Callable[[Any, Any], Any]:
+    """The method of an operator whose left side is something else."""
+
+    def method(self: Any, other: Any) -> Any:
+        if commutes and sys.getrefcount(self) == _TEMPORARY and _takes(self, other):
+            return self
+        return ufunc(other, self)
+
+    return method
+
+
+def _negative(self: Any) -> Any:
+    if sys.getrefcount(self) == _TEMPORARY and _takes(self, 0):
+        return self
+    return np.negative(self)
+
+
+def _takes(x: Phantom, other: Any) -> bool:
+    """Whether the memory of ``x`` can take what an operator makes of both."""
+    if not x.owns or x.nbytes < _REUSED_BYTES or np.shape(other) not in ((), x.shape):
+        return False
+    return bool(np.can_cast(np.asarray(other).dtype, x.dtype, "safe"))  # a number of Python's is int64 or float64
+
+
+def _references(temporary: bool) -> int:
+    """What `sys.getrefcount` says in a method of an operator of its left side."""
+
+    class Counting:
+        def __add__(self, other: int) -> int:
+            return sys.getrefcount(self)
+
+    named = Counting()
+    return Counting() + 0 if temporary else named + 0
+
+
+# Where a variable cannot be told from a temporary, none takes a result, and more is predicted than NumPy needs.
+_TEMPORARY = _references(temporary=True) if _references(temporary=True) < _references(temporary=False) else -1
+
+for _name, _ufunc, _commutes in (
+    ("add", np.add, True),
+    ("sub", np.subtract, False),
+    ("mul", np.multiply, True),
+    ("truediv", np.true_divide, False),
+):
+    setattr(Phantom, f"__{_name}__", _operator(_ufunc, _commutes))
+    setattr(Phantom, f"__r{_name}__", _reflected(_ufunc, _commutes))
+Phantom.__neg__ = _negative  # type: ignore[method-assign]
 
 
 def _nowhere(nbytes: int) -> None:

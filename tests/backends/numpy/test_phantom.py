@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -19,11 +20,12 @@ class Ledger:
     """Bytes that live."""
 
     def __init__(self) -> None:
-        self.living = 0
+        self.living = self.peak = 0
         self.made: list[int] = []
 
     def __call__(self, nbytes: int) -> Life:
         self.living += nbytes
+        self.peak = max(self.peak, self.living)
         self.made.append(nbytes)
         return Life(self, nbytes)
 
@@ -163,6 +165,37 @@ def test_nothing_is_written_and_nothing_allocated_for_out() -> None:
     assert ledger.made == [40, 120, 80]
     np.testing.assert_array_equal(other, np.ones(10))
     assert float(x[0]) == 0
+
+
+EXPRESSIONS: list[Callable[[Any, Any], Any]] = [
+    lambda x, row: x * x + x,
+    lambda x, row: x * (x * x - x),
+    lambda x, row: (x - row) * row + x / row,
+    lambda x, row: (x + 1) * 2.0 - x,
+    lambda x, row: 1 - (2 * x + 1) / (x * x),
+    lambda x, row: -(x * x) + row[:1] * x,
+    lambda x, row: (x + x)[1:] * 3 + x[1:],
+    lambda x, row: (x > 0) * x - (x + row),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1000, 10])  # few rows: too small to be used again
+@pytest.mark.parametrize("number", range(len(EXPRESSIONS)))
+def test_a_temporary_of_an_expression_is_used_again_as_numpy_does(number: int, rows: int, dtype: Any) -> None:
+    ledger = Ledger()
+    x, row = phantom((rows, 500), dtype, ledger), phantom((500,), dtype, ledger)
+    before = ledger.living
+    ledger.peak = 0
+    EXPRESSIONS[number](x, row)
+    dry = ledger.peak - before
+    x, row = np.ones((rows, 500), dtype), np.ones(500, dtype)
+    tracemalloc.start()
+    EXPRESSIONS[number](x, row)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    buffers = 100_000 if rows > 10 else 10_000  # of ufuncs that convert or broadcast, and Python's own objects ...
+    assert dry == pytest.approx(peak, abs=buffers)  # ... beside arrays of 2,000,000 and of 20,000 bytes
 
 
 def test_numbers_are_zero() -> None:
