@@ -47,7 +47,16 @@ from gpunet.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELos
 from gpunet.optimizers import SGD, Adam, AdamW, RMSprop, clip_grad_norm, no_decay_groups
 from gpunet.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, OneCycleLR, SequentialLR, StepLR
 from gpunet.state import Buffer, Parameter
-from gpunet.training import Callback, History, Trainer, TrainingInterrupted, load_weights, save_weights
+from gpunet.training import (
+    Callback,
+    History,
+    Progress,
+    TensorBoard,
+    Trainer,
+    TrainingInterrupted,
+    load_weights,
+    save_weights,
+)
 from gpunet.verify import compare, gradient_check
 
 __all__ = [
@@ -97,6 +106,7 @@ __all__ = [
     "OneCycleLR",
     "PReLU",
     "Parameter",
+    "Progress",
     "RMSprop",
     "ReLU",
     "ReLU6",
@@ -109,6 +119,7 @@ __all__ = [
     "StateError",
     "StepLR",
     "Tanh",
+    "TensorBoard",
     "Trainer",
     "TrainingInterrupted",
     "Upsample",

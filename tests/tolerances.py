@@ -49,3 +49,7 @@ LOSS_OF_BOTH_BACKENDS = 1e-4
 # result: two to three digits more than a direct sum loses.
 WINOGRAD_FLOAT64 = 1e-11
 WINOGRAD_FLOAT32 = 3e-5
+
+# Memory of a training step, predicted and measured: Python's own objects, of which a run on arrays without numbers has
+# others, are some tens of kilobytes of several megabytes.
+MEMORY_OF_A_STEP = 0.02

@@ -53,6 +53,10 @@ class Backend(Convolution, Pooling, Normalization, SoftmaxCrossEntropy, Elementw
     def synchronize(self) -> None:
         """Wait until everything asked of the device is done."""
 
+    def device_memory(self) -> tuple[int, int] | None:
+        """Bytes that this program holds of the device's memory, and all it has; None on the host."""
+        return None
+
     def empty_like(self, x: Array) -> Array:
         """An array like x with anything in it, for ``out=``: quicker than a fresh one where memory is kept."""
         return self.xp.empty_like(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from gpunet import models, optimizers
@@ -14,6 +15,7 @@ from gpunet.layers.module import Module
 from gpunet.losses import CrossEntropyLoss
 from gpunet.optimizers import Optimizer, no_decay_groups
 from gpunet.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, OneCycleLR, SequentialLR, StepLR
+from gpunet.training.callbacks import Callback
 from gpunet.training.progress import Progress
 from gpunet.training.trainer import Trainer
 
@@ -113,7 +115,14 @@ def build_schedule(settings: Settings, optimizer: Optimizer, batches: int) -> tu
     return parts[0], every
 
 
-def build_trainer(settings: Settings, train: Dataset, net: Module, run_dir: Any, progress: bool) -> Trainer:
+def build_trainer(
+    settings: Settings,
+    train: Dataset,
+    net: Module,
+    run_dir: Any,
+    progress: bool,
+    callbacks: Sequence[Callback] = (),
+) -> Trainer:
     """Everything together."""
     optimizer = build_optimizer(settings, net)
     size = settings["batch_size"]
@@ -133,6 +142,7 @@ def build_trainer(settings: Settings, train: Dataset, net: Module, run_dir: Any,
         max_grad_norm=settings["max_grad_norm"] or None,
         early_stopping=settings["early_stopping"] or None,
         checkpoint_every=settings["checkpoint_every"] or None,
+        callbacks=callbacks,
         progress=Progress(progress),
         config=settings,
     )

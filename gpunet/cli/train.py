@@ -5,6 +5,8 @@ there is one; --config names another, or a file; options win over both.
 
 The run directory holds config.toml, metrics.jsonl, last.safetensors, best.safetensors and curves.png. Ctrl-C ends the
 training after the batch under way and keeps all of it; --resume goes on bit for bit.
+
+--tensorboard writes events beside them, in the folder tensorboard; --profile shows first where the time goes.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import contextlib
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +37,12 @@ from gpunet.cli.settings import (
 )
 from gpunet.errors import CheckpointError, DataError
 from gpunet.layers.module import Module
+from gpunet.training.callbacks import Callback
 from gpunet.training.fingerprint import differences
 from gpunet.training.interruption import TrainingInterrupted
+from gpunet.training.layer_profile import LayerProfile
 from gpunet.training.run_directory import RunDirectory
+from gpunet.training.tensorboard import TensorBoard
 from gpunet.training.toml_file import read_toml
 
 HELP = "train a model and keep the run in a folder"
@@ -72,11 +78,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", help="fast or strict")
     parser.add_argument("--run-dir", metavar="FOLDER", help="where to keep the run (default runs/MODEL-DATA, numbered)")
     parser.add_argument("--resume", action="store_true", help="continue the run in --run-dir")
+    parser.add_argument(
+        "--profile", action="store_true", help="first show the time of each layer, forward and backward"
+    )
+    parser.add_argument("--tensorboard", action="store_true",
+                        help="write events for TensorBoard into the run directory")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; the last line on standard output is the test accuracy."""
+    callbacks: list[Callback] = [LayerProfile(show=say)] if arguments.profile else []
+    if arguments.tensorboard:
+        callbacks.append(TensorBoard())  # before anything is done: it may not be installed
     given = _given(arguments)
     if arguments.resume and arguments.run_dir is None:
         arguments.parser.error("--resume needs --run-dir, the run to continue")
@@ -97,10 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
     if "weights" in settings and not (resuming and RunDirectory(arguments.run_dir).last.exists()):
         say(load_first_weights(net, settings["weights"]))
     if arguments.run_dir is not None:
-        return _train(arguments, settings, train_set, test_set, net, Path(arguments.run_dir))
+        return _train(arguments, settings, train_set, test_set, net, Path(arguments.run_dir), callbacks)
     run_dir = _new_folder(settings)
     try:
-        return _train(arguments, settings, train_set, test_set, net, run_dir)
+        return _train(arguments, settings, train_set, test_set, net, run_dir, callbacks)
     finally:
         with contextlib.suppress(OSError):
             run_dir.rmdir()  # which an empty folder alone allows: nothing came of this run
@@ -113,8 +127,9 @@ def _train(
     test_set: data.Dataset,
     net: Module,
     run_dir: Path,
+    callbacks: Sequence[Callback],
 ) -> int:
-    trainer = build_trainer(settings, train_set, net, run_dir, progress=not arguments.quiet)
+    trainer = build_trainer(settings, train_set, net, run_dir, progress=not arguments.quiet, callbacks=callbacks)
     parameters = sum(parameter.value.size for parameter in net.parameters())
     say(
         f"{settings['model']} on {settings['data']}: {len(train_set):,} images to train, {len(test_set):,} to test, "

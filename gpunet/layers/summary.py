@@ -24,7 +24,7 @@ class LayerSummary:
         kind: class of the layer.
         output_shape: without the batch.
         parameters: how many numbers it learns.
-        operations: floating-point operations of one forward pass over one sample.
+        operations: floating-point operations (FLOPs) of one forward pass over one sample; a multiply-add counts as 2.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Summary:
     Attributes:
         layers: the layers that have no children, in the order in which they computed.
         parameters: numbers that the net learns; shared ones count once.
-        operations: floating-point operations of one forward pass over one sample.
+        operations: floating-point operations (FLOPs) of one forward pass over one sample; a multiply-add counts as 2.
         activations: numbers that leave the layers for one sample.
     """
 
@@ -52,23 +52,33 @@ class Summary:
     activations: int
 
     def __str__(self) -> str:
-        head = ("layer", "output shape", "parameters", "operations")
+        return self.table()
+
+    def table(self, *columns: tuple[str, ...]) -> str:
+        """The table, with more columns at its right.
+
+        Args:
+            columns: each a head, a cell for each layer, and one for the sums.
+        """
+        head = ("layer", "output shape", "parameters", "FLOPs")
         rows = [
             (f"{line.name} {line.kind}".strip(), str(line.output_shape), f"{line.parameters:,}", f"{line.operations:,}")
             for line in self.layers
         ]
         rows.append(("total", "", f"{self.parameters:,}", f"{self.operations:,}"))
-        widths = [max(len(row[column]) for row in [head, *rows]) for column in range(4)]
-        ruler = "  ".join("-" * width for width in widths)
+        beside = zip(*columns, strict=True) if columns else [()] * (len(rows) + 1)
+        cells = [(*row, *more) for row, more in zip([head, *rows], beside, strict=True)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
 
         def line(row: tuple[str, ...]) -> str:
-            name, shape, parameters, operations = (
+            aligned = (
                 cell.ljust(width) if column < 2 else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
-            return f"{name}  {shape}  {parameters}  {operations}"
+            return "  ".join(aligned)
 
-        return "\n".join([line(head), ruler, *(line(row) for row in rows[:-1]), ruler, line(rows[-1])])
+        ruler = line(tuple("-" * width for width in widths))
+        return "\n".join([line(cells[0]), ruler, *map(line, cells[1:-1]), ruler, line(cells[-1])])
 
 
 def summarize(net: Module, *input_shapes: Shape) -> Summary:

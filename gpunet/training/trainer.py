@@ -17,7 +17,7 @@ from gpunet.layers.module import Module
 from gpunet.losses import CrossEntropyLoss
 from gpunet.optimizers import Optimizer, clip_grad_norm
 from gpunet.state import Array
-from gpunet.training.callbacks import Callback
+from gpunet.training.callbacks import Callback, Callbacks
 from gpunet.training.evaluation import Evaluation, Loss, evaluate, predict
 from gpunet.training.fingerprint import described, described_data
 from gpunet.training.history import History
@@ -47,7 +47,7 @@ class Trainer:
         max_grad_norm: gradients that are longer, all together, are shrunk to this length.
         early_stopping: stop after this many epochs without a new best.
         checkpoint_every: write a checkpoint after this many batches too, not only after each epoch.
-        callbacks: told of the turning points.
+        callbacks: told of the turning points, `TensorBoard` among them.
         progress: whether to show one line an epoch and, on a terminal, a bar meanwhile; None does. A `Progress` of
             one's own is used as it is.
         config: written to config.toml instead of this trainer's own settings, by whoever can build a run from it.
@@ -57,6 +57,10 @@ class Trainer:
     Attributes:
         position: epoch, step, history and best epoch so far.
         stop_training: set by a callback to end the training after this epoch.
+        epochs: to be done altogether, as asked of `fit`.
+        loader: gives the training batches, since `fit`.
+        batch_loss: of the last batch, an array of no axes; ``float`` of it waits for the device. NaN before.
+        batch_samples: how many samples the last batch had.
         normalisation: mean and std of the training images, as known since `fit`.
         class_names, sample_shape: of the training images.
         settings: all that decides the numbers, fit for JSON; a run is resumed with equal ones only.
@@ -109,6 +113,9 @@ class Trainer:
         self.check_every = default_check if check_every is None else as_integer(check_every, "Trainer: check_every", 1)
         self.position = Position()
         self.stop_training = False
+        self.epochs = 0
+        self.batch_loss: Array = np.float32(np.nan)
+        self.batch_samples = 0
         self.normalisation: tuple[NDArray[Any], NDArray[Any]] | None = None
         self.class_names: tuple[str, ...] = ()
         self.sample_shape: tuple[int, ...] = ()
@@ -143,10 +150,10 @@ class Trainer:
             CheckpointError: the folder is used (without ``resume``), damaged, of other settings, or cannot be written.
             TrainingInterrupted: by Ctrl-C or SIGTERM; a `KeyboardInterrupt`.
         """
-        epochs = as_integer(epochs, "fit: epochs", 1)
+        self.epochs = as_integer(epochs, "fit: epochs", 1)
         if resume and self.recorder is None:
             raise StateError("fit: resume=True continues the run in run_dir, and this Trainer has none.")
-        loader = self._loader(train)
+        self.loader = loader = self._loader(train)
         self.normalisation = normalisation_of(loader)
         held_out = None if validation is None else self._like_training(as_dataset(validation, "validation"))
         self.class_names, self.sample_shape = loader.dataset.class_names, loader.dataset.sample_shape
@@ -161,17 +168,14 @@ class Trainer:
             if self.recorder is not None:
                 stack.callback(self.recorder.run.close)
                 self.recorder.begin(resume)
-            stack.callback(self.progress.close)
-            self._call("on_train_begin")
-            if self.position.epoch >= epochs or self.stalled:
-                why = f", the last {self.early_stopping} without a new best" if self.stalled else ""
-                self.progress.say(f"nothing left to do: {self.position.epoch} epochs are done{why}")
-            with watch(self._interruption):
-                while self.position.epoch < epochs and not self.stalled and not self.stop_training:
-                    self._stop_if_asked()
-                    self._train_epoch(loader, epochs)
-                    self._end_epoch(held_out)
-            self._call("on_train_end", self.history)
+            told = Callbacks([*self.callbacks, self.progress])
+            try:
+                told.call("on_train_begin", self)
+                self._train(told, held_out)
+                told.call("on_train_end", self, self.history)
+            except BaseException as error:
+                told.failed(self, error)
+                raise
             if self.recorder is not None:
                 self.recorder.run.write_curves(self.history)
         return self.history
@@ -180,6 +184,23 @@ class Trainer:
     def stalled(self) -> bool:
         """Whether early stopping has its reason: as many epochs without a new best as it waits for."""
         return self.early_stopping is not None and self.position.epochs_since_best >= self.early_stopping
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the optimizer's first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Means over the epoch so far: "loss" and, of a classifier, "accuracy"; empty before its first batch.
+
+        Waits for the device, and checks as it reads: a loss that is not finite raises DataError.
+        """
+        self._read_losses()
+        running = self.position.running
+        if not running.samples:
+            return {}
+        return {"loss": running.loss} | ({} if running.accuracy is None else {"accuracy": running.accuracy})
 
     def evaluate(self, data: Data) -> Evaluation:
         """Loss, accuracy and outputs over host data, normalised as the training images were (if `fit` saw any)."""
@@ -201,29 +222,38 @@ class Trainer:
 
     # ----------------------------------------------------------------- epochs
 
-    def _train_epoch(self, loader: DataLoader, epochs: int) -> None:
+    def _train(self, told: Callbacks, validation: Dataset | None) -> None:
+        if self.position.epoch >= self.epochs or self.stalled:
+            why = f", the last {self.early_stopping} without a new best" if self.stalled else ""
+            self.progress.say(f"nothing left to do: {self.position.epoch} epochs are done{why}")
+        with watch(self._interruption):
+            while self.position.epoch < self.epochs and not self.stalled and not self.stop_training:
+                self._stop_if_asked()
+                self._train_epoch(told)
+                self._end_epoch(told, validation)
+
+    def _train_epoch(self, told: Callbacks) -> None:
         here = self.position
-        self.progress.start_epoch(here.epoch, epochs, loader.num_samples, here.step * loader.batch_size)
-        self._call("on_epoch_begin", here.epoch)
-        with contextlib.closing(loader.batches(here.epoch, start=here.step)) as batches:
+        told.call("on_epoch_begin", self, here.epoch)
+        with contextlib.closing(self.loader.batches(here.epoch, start=here.step)) as batches:
             for images, labels in batches:
-                self._call("on_batch_begin", here.epoch, here.step)
-                samples = self._train_batch(self.net.backend.asarray(images), self.net.backend.asarray(labels))
-                self._call("on_batch_end", here.epoch, here.step)
+                told.call("on_batch_begin", self, here.epoch, here.step)
+                self._train_batch(self.net.backend.asarray(images), self.net.backend.asarray(labels))
+                told.call("on_batch_end", self, here.epoch, here.step)
                 here.step += 1
                 here.total_steps += 1
-                self.progress.advance(samples, here.running)
                 if self.checkpoint_every and here.total_steps % self.checkpoint_every == 0:
                     self._save()
                 self._stop_if_asked()
 
-    def _train_batch(self, images: Array, labels: Array) -> int:
+    def _train_batch(self, images: Array, labels: Array) -> None:
         net, here = self.net, self.position
         position = (self.seed, here.epoch, here.step)
         net.set_random_position(*position)
         self.optimizer.zero_grad()
         outputs = net.forward(images, training=True)
         value, grad = self.loss(outputs, labels)
+        self.batch_loss, self.batch_samples = value, len(images)
         here.running.add(here.step, value, outputs, labels)
         if here.running.pending >= self.check_every:
             self._read_losses(images, position)
@@ -233,13 +263,12 @@ class Trainer:
         self.optimizer.step()
         if self.schedule is not None and self.schedule_every == "batch":
             self.schedule.step()
-        return len(images)
 
-    def _end_epoch(self, validation: Dataset | None) -> None:
+    def _end_epoch(self, told: Callbacks, validation: Dataset | None) -> None:
         here = self.position
         self._read_losses()
         require_finite_weights(self.net, f"epoch {here.epoch + 1}, after its last step")
-        record = here.record(float(self.optimizer.param_groups[0]["lr"]))
+        record = here.record(self.lr)
         if validation is not None:
             measured = evaluate(self.net, self.loss, validation, self.batch_size, before_batch=self._stop_if_asked)
             if not np.isfinite(measured.loss):
@@ -247,11 +276,10 @@ class Trainer:
             record |= measured.record
         if self.schedule is not None and self.schedule_every == "epoch":
             self.schedule.step()
-        self._call("on_epoch_end", here.epoch, record)
+        told.call("on_epoch_end", self, here.epoch, record)
         best = here.end_epoch(record)
         if self.recorder is not None:
             self.recorder.end_epoch(best)
-        self.progress.end_epoch(record)
 
     # ---------------------------------------------------------- what can stop it
 
@@ -287,10 +315,6 @@ class Trainer:
 
     def _like_training(self, dataset: Dataset) -> Dataset:
         return dataset if self.normalisation is None else like_training(dataset, *self.normalisation)
-
-    def _call(self, moment: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, moment)(self, *arguments)
 
     def _loader(self, train: Data) -> DataLoader:
         if isinstance(train, DataLoader):

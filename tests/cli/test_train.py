@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -299,3 +300,27 @@ def test_settings_reach_the_training(gpunet, tiny: list[str], tmp_path: Path) ->
         content = b"".join(np.ascontiguousarray(array).tobytes() for array in weights.values())
         assert content not in seen, f"{name} is like {seen.get(content)}"
         seen[content] = name
+
+
+def test_profile_shows_each_layer_and_changes_no_bit(gpunet, tiny, finished: Path, tmp_path: Path) -> None:
+    outcome = gpunet(*tiny, "--run-dir", tmp_path / "run", "--profile", "--quiet")
+    assert outcome.status == 0
+    assert "time of a batch of 8 images on numpy, forward and backward:" in outcome.err
+    assert len(re.findall(r"^\S+ Conv2d +\d+\.\d+ ms +\d+\.\d+ ms", outcome.err, re.MULTILINE)) >= 1
+    for name in ("last.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_tensorboard_writes_into_the_run_and_changes_no_bit(gpunet, tiny, finished: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed: pip install '.[tensorboard]'")
+    assert gpunet(*tiny, "--run-dir", tmp_path / "run", "--tensorboard").status == 0
+    assert len(list((tmp_path / "run" / "tensorboard").glob("events.out.tfevents.*"))) == 1
+    for name in ("last.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_without_tensorboard_nothing_is_begun(gpunet, tiny, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    outcome = gpunet(*tiny, "--run-dir", tmp_path / "run", "--tensorboard")
+    assert "needs tensorboardX. Install it with: pip install" in outcome.error
+    assert not (tmp_path / "run").exists()

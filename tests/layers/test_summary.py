@@ -27,12 +27,24 @@ def test_lines_and_sums() -> None:
 def test_the_table() -> None:
     text = str(gn.Sequential(gn.Linear(1000, 2), gn.Tanh()).summary((1000,)))
     assert text.splitlines() == [
-        "layer     output shape  parameters  operations",
-        "--------  ------------  ----------  ----------",
-        "0 Linear  (2,)               2,002       4,002",
-        "1 Tanh    (2,)                   0           2",
-        "--------  ------------  ----------  ----------",
-        "total                        2,002       4,004",
+        "layer     output shape  parameters  FLOPs",
+        "--------  ------------  ----------  -----",
+        "0 Linear  (2,)               2,002  4,002",
+        "1 Tanh    (2,)                   0      2",
+        "--------  ------------  ----------  -----",
+        "total                        2,002  4,004",
+    ]
+
+
+def test_more_columns() -> None:
+    summary = gn.Sequential(gn.Linear(1000, 2), gn.Tanh()).summary((1000,))
+    assert summary.table(("kept", "4 kB", "", "4 kB"), ("", "a", "b", "")).splitlines() == [
+        "layer     output shape  parameters  FLOPs  kept   ",
+        "--------  ------------  ----------  -----  ----  -",
+        "0 Linear  (2,)               2,002  4,002  4 kB  a",
+        "1 Tanh    (2,)                   0      2        b",
+        "--------  ------------  ----------  -----  ----  -",
+        "total                        2,002  4,004  4 kB   ",
     ]
 
 

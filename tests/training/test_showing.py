@@ -138,6 +138,62 @@ def test_a_message_takes_the_place_of_the_bar() -> None:
     assert stream.getvalue().endswith(" \rstop\n")
 
 
+def test_the_bar_has_time_left_rate_and_memory_of_the_device() -> None:
+    stream = Terminal()
+    progress = Progress(stream=stream)
+    progress.start_epoch(0, 3, 1000, 0)
+    progress.advance(500, RunningMetrics(250.0, 400, 500), 0.025, lambda: (3 * 2**29, 2**34))
+    progress.close()
+    assert re.search(
+        r"img/s, \d\d:\d\d left, loss 0.5000, accuracy 80.00 %, lr 0.025, GPU 1.5/16 GiB", stream.getvalue()
+    )
+
+
+def test_a_line_says_what_is_left_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 10.0, 12.5, 100.0, 110.0, 112.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    stream = io.StringIO()
+    progress = Progress(stream=stream)
+    for epoch in (0, 1):
+        progress.start_epoch(epoch, 2, 1000, 0)
+        progress.advance(1000, RunningMetrics(500.0, 900, 1000), 0.1)
+        progress.end_epoch(record(epoch + 1))
+    assert stream.getvalue().splitlines() == [
+        "epoch 1/2: loss 1.0000, lr 0.1, 100 images/s, 12.5 s, 00:12 left",
+        "epoch 2/2: loss 0.5000, lr 0.1, 100 images/s, 12.5 s",
+    ]
+
+
+def test_a_long_epoch_in_a_log_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    stream = io.StringIO()
+    progress = Progress(stream=stream)
+    progress.start_epoch(0, 1, 100, 0)
+    for _ in range(10):
+        now[0] += 25
+        progress.advance(10, RunningMetrics(5.0, 5, 10), 0.1)
+    progress.end_epoch(record(1))
+    figures = "loss 0.5000, accuracy 50.00 %, lr 0.1, 0 images/s"
+    assert stream.getvalue().splitlines() == [
+        f"epoch 1/1, 30 %: {figures}, 02:55 left of this epoch",
+        f"epoch 1/1, 60 %: {figures}, 01:40 left of this epoch",
+        f"epoch 1/1, 90 %: {figures}, 00:25 left of this epoch",
+        "epoch 1/1: loss 1.0000, lr 0.1, 0 images/s, 250.0 s",
+    ]
+
+
+def test_an_error_leaves_no_bar() -> None:
+    class Fail(gn.Callback):
+        def on_batch_end(self, *_: Any) -> None:
+            raise RuntimeError("stop")
+
+    stream = Terminal()
+    with pytest.raises(RuntimeError):
+        trainer(progress=Progress(stream=stream), callbacks=[Fail()]).fit(stripes(), 1)
+    assert re.search(r"\r +\r$", stream.getvalue())
+
+
 def test_silence() -> None:
     stream = Terminal()
     trainer(progress=Progress(shown=False, stream=stream)).fit(stripes(), 1)

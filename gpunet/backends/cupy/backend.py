@@ -89,6 +89,10 @@ class CupyBackend(Backend):
         """See `Backend.synchronize`."""
         self.xp.cuda.Device().synchronize()
 
+    def device_memory(self) -> tuple[int, int]:
+        """See `Backend.device_memory`; what CuPy keeps for later arrays is held too."""
+        return self.xp.get_default_memory_pool().total_bytes(), self.xp.cuda.runtime.memGetInfo()[1]
+
     def computing(self) -> AbstractContextManager[None]:
         """An error for a device out of memory says how much was asked and free, and what to lower."""
         return failures_explained(self.xp)

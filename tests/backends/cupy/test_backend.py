@@ -92,3 +92,9 @@ def test_a_net_out_of_memory_names_the_layer(cupy: CupyBackend, kind: str) -> No
     ):
         net(x)
     assert net(x).shape[0] == 4  # nothing is broken by it
+
+
+def test_the_memory_held_of_the_device(cupy: CupyBackend) -> None:
+    block = cupy.xp.get_default_memory_pool().malloc(1 << 22)  # from the pool itself: tests have another allocator
+    held, whole = cupy.device_memory()
+    assert block.mem.size <= held <= whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from fake_cupy import OutOfMemoryError, fake_cupy
 
 import gpunet as gn
+from gpunet.backends.cupy.backend import CupyBackend
 from gpunet.backends.cupy.memory import failures_explained
 from gpunet.backends.numpy import NumpyBackend
 from gpunet.errors import BackendError
@@ -45,3 +47,12 @@ def test_the_innermost_layer_is_named() -> None:
     net = gn.Sequential(gn.Identity(), gn.Sequential(gn.Flatten(), gn.ReLU())).to(FullBackend())
     with pytest.raises(BackendError, match=r"^ReLU '1\.1': the device is out of memory: asked for 4,096 bytes"):
         net(np.ones((2, 3), "float32"))
+
+
+def test_memory_held_of_the_device_and_all_it_has() -> None:
+    module = fake_cupy()
+    module.get_default_memory_pool = lambda: SimpleNamespace(total_bytes=lambda: 1_234)
+    backend = CupyBackend.__new__(CupyBackend)
+    backend.xp = module
+    assert backend.device_memory() == (1_234, 2_000_000)
+    assert NumpyBackend().device_memory() is None
