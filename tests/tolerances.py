@@ -44,3 +44,9 @@ LOSS_OF_BOTH_BACKENDS = 1e-4
 # result: two to three digits more than a direct sum loses.
 WINOGRAD_FLOAT64 = 1e-11
 WINOGRAD_FLOAT32 = 3e-5
+
+# ONNX Runtime computes the same float32 formulas in its own order and fuses some; relative to the largest output.
+ONNXRUNTIME_FLOAT32 = 1e-5
+
+# Attributes of ONNX nodes, such as epsilon, are float32: nets in float64 compute with numbers that are 6e-8 off.
+ONNX_ATTRIBUTES = 1e-5

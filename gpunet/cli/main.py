@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gpunet._version import __version__
-from gpunet.cli import bench, compare, doctor, emulate, evaluate, predict, summary, train
+from gpunet.cli import bench, compare, doctor, emulate, evaluate, export, import_, predict, summary, train
 from gpunet.cli.parser import Parser, add_command
 from gpunet.cli.settings import say
 from gpunet.errors import GpunetError
@@ -17,6 +17,8 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
+    "import": import_,
     "summary": summary,
     "compare": compare,
     "bench": bench,
