@@ -111,13 +111,13 @@ $(VENV)/.installed-plot: $(VENV)/.created $(REQUIREMENTS)
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.created $(REQUIREMENTS)
-	@echo "installing gpunet with [test,data,plot] into $(VENV)"
-	@$(INSTALL) -e '.[test,data,plot]'
+	@echo "installing gpunet with [test,data,plot,onnx] into $(VENV)"
+	@$(INSTALL) -e '.[test,data,plot,onnx]'
 	@touch $@ $(VENV)/.installed-plot
 
 $(VENV)/.installed-oracles: $(VENV)/.installed-test
-	@echo "installing gpunet with [test,data,plot,oracles] into $(VENV)"
-	@$(INSTALL) -e '.[test,data,plot,oracles]'
+	@echo "installing gpunet with [test,data,plot,onnx,oracles] into $(VENV)"
+	@$(INSTALL) -e '.[test,data,plot,onnx,oracles]'
 	@touch $@
 
 $(VENV)/.installed-browser: $(VENV)/.installed-test
@@ -129,7 +129,7 @@ $(EMULATOR)/.installed: $(EMULATOR)/.created $(REQUIREMENTS)
 	@command -v g++ >/dev/null || { \
 		echo "error: the emulator compiles kernels with g++. On Debian and Ubuntu: apt install g++" >&2; exit 1; }
 	@echo "installing gpunet with [test,data,plot,emulator,static] into $(EMULATOR)"
-	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,data,plot,emulator,static]'
+	@$(EMULATOR)/bin/python -m pip install --quiet --quiet --disable-pip-version-check -e '.[test,data,plot,onnx,emulator,static]'
 	@touch $@
 
 # What the peers' environments hold. PyTorch's version is that of the oracles. Chainer is of 2022: its setup.py needs

@@ -7,6 +7,7 @@ from gpunet import data, functional, metrics, models, random, report
 from gpunet._version import __version__
 from gpunet.data import DataLoader
 from gpunet.errors import BackendError, CheckpointError, DataError, GpunetError, ShapeError, StateError
+from gpunet.interop import onnx
 from gpunet.layers import (
     ELU,
     GELU,
@@ -22,6 +23,8 @@ from gpunet.layers import (
     Dropout,
     Flatten,
     GlobalMaxPool2d,
+    Graph,
+    GraphNode,
     GroupNorm,
     Hardswish,
     Hardtanh,
@@ -87,6 +90,8 @@ __all__ = [
     "Flatten",
     "GlobalMaxPool2d",
     "GpunetError",
+    "Graph",
+    "GraphNode",
     "GroupNorm",
     "Hardswish",
     "Hardtanh",
@@ -133,6 +138,7 @@ __all__ = [
     "metrics",
     "models",
     "no_decay_groups",
+    "onnx",
     "random",
     "report",
     "save_weights",

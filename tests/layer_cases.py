@@ -118,6 +118,19 @@ _LAYERS: dict[str, tuple[Callable[[], gn.Module], tuple[int, ...]]] = {
     "Upsample aligned": (lambda: gn.Upsample(size=(9, 1), mode="bilinear", align_corners=True), IMAGE),
 }
 
+
+def _graph() -> gn.Graph:
+    """A value used twice, and neighbours that are computed together."""
+    nodes = [
+        gn.GraphNode("conv", gn.Conv2d(4, 4, 3, padding=1), ("x",), ("a",)),
+        gn.GraphNode("norm", gn.BatchNorm2d(4), ("a",), ("b",)),
+        gn.GraphNode("relu", gn.ReLU(), ("b",), ("c",)),
+        gn.GraphNode("both", gn.Add(gn.Identity(), gn.Tanh()), ("c",), ("d",)),
+        gn.GraphNode("flat", gn.Flatten(), ("d",), ("e",)),
+    ]
+    return gn.Graph(["x"], nodes, ["e"])
+
+
 _CONTAINERS: dict[str, tuple[Callable[[], gn.Module], tuple[int, ...]]] = {
     "Identity": (gn.Identity, IMAGE),
     "Sequential": (
@@ -130,6 +143,7 @@ _CONTAINERS: dict[str, tuple[Callable[[], gn.Module], tuple[int, ...]]] = {
         IMAGE,
     ),
     "Concat": (lambda: gn.Concat({"wide": gn.Conv2d(4, 3, 3, padding=1), "self": gn.Identity()}), IMAGE),
+    "Graph": (_graph, IMAGE),
     "Concat of sums": (
         lambda: gn.Concat(gn.Add(gn.Linear(6, 3), gn.Linear(6, 3), gn.Linear(6, 3)), gn.Sequential(gn.Sigmoid())),
         (6,),

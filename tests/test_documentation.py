@@ -239,11 +239,12 @@ CONTRACT = """
 Conv2d ConvTranspose2d Linear MaxPool2d AvgPool2d AdaptiveAvgPool2d GlobalMaxPool2d BatchNorm1d BatchNorm2d GroupNorm
 LayerNorm LocalResponseNorm Dropout ReLU LeakyReLU PReLU ELU GELU SiLU Hardswish Sigmoid Tanh Softmax LogSoftmax Flatten
 Upsample
-Module Sequential Add Concat Identity
+Module Sequential Add Concat Identity Graph GraphNode
 CrossEntropyLoss MSELoss BCEWithLogitsLoss HuberLoss
 SGD Adam AdamW RMSprop clip_grad_norm
 StepLR MultiStepLR CosineAnnealingLR OneCycleLR LinearLR SequentialLR
 Trainer History DataLoader data models functional gradient_check compare save_weights load_weights
+onnx
 ShapeError DataError CheckpointError StateError BackendError
 """.split()
 

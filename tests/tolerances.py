@@ -53,3 +53,9 @@ WINOGRAD_FLOAT32 = 3e-5
 # Memory of a training step, predicted and measured: Python's own objects, of which a run on arrays without numbers has
 # others, are some tens of kilobytes of several megabytes.
 MEMORY_OF_A_STEP = 0.02
+
+# ONNX Runtime computes the same float32 formulas in its own order and fuses some; relative to the largest output.
+ONNXRUNTIME_FLOAT32 = 1e-5
+
+# Attributes of ONNX nodes, such as epsilon, are float32: nets in float64 compute with numbers that are 6e-8 off.
+ONNX_ATTRIBUTES = 1e-5

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gpunet._version import __version__
-from gpunet.cli import bench, compare, doctor, emulate, evaluate, predict, report, summary, train
+from gpunet.cli import bench, compare, doctor, emulate, evaluate, export, import_, predict, report, summary, train
 from gpunet.cli.parser import Parser, add_command
 from gpunet.cli.settings import say
 from gpunet.errors import GpunetError
@@ -18,6 +18,8 @@ COMMANDS = {
     "evaluate": evaluate,
     "predict": predict,
     "report": report,
+    "export": export,
+    "import": import_,
     "summary": summary,
     "compare": compare,
     "bench": bench,

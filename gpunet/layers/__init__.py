@@ -11,6 +11,7 @@ from gpunet.layers.elu import ELU
 from gpunet.layers.flatten import Flatten
 from gpunet.layers.gelu import GELU
 from gpunet.layers.global_max_pool import GlobalMaxPool2d
+from gpunet.layers.graph import Graph, GraphNode
 from gpunet.layers.group_norm import GroupNorm
 from gpunet.layers.hardswish import Hardswish
 from gpunet.layers.hardtanh import Hardtanh
@@ -44,6 +45,8 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalMaxPool2d",
+    "Graph",
+    "GraphNode",
     "GroupNorm",
     "Hardswish",
     "Hardtanh",

@@ -43,10 +43,10 @@ class AdaptiveAvgPool2d(Module):
         context.save(x.shape)
         _, rows, cols = self.output_shape(tuple(x.shape[1:]))
         means = self.backend.xp.empty((*x.shape[:2], rows, x.shape[3]), x.dtype)
-        for row, (start, stop) in enumerate(_bounds(x.shape[2], rows)):
+        for row, (start, stop) in enumerate(bounds(x.shape[2], rows)):
             means[:, :, row] = x[:, :, start:stop].mean(axis=2)
         y = self.backend.xp.empty((*x.shape[:2], rows, cols), x.dtype)
-        for col, (start, stop) in enumerate(_bounds(x.shape[3], cols)):
+        for col, (start, stop) in enumerate(bounds(x.shape[3], cols)):
             y[:, :, :, col] = means[:, :, :, start:stop].mean(axis=3)
         return y
 
@@ -55,10 +55,10 @@ class AdaptiveAvgPool2d(Module):
         (x_shape,) = context.saved
         rows, cols = grad_y.shape[2:]
         shares = self.backend.xp.zeros((*x_shape[:2], rows, x_shape[3]), grad_y.dtype)
-        for col, (start, stop) in enumerate(_bounds(x_shape[3], cols)):
+        for col, (start, stop) in enumerate(bounds(x_shape[3], cols)):
             shares[:, :, :, start:stop] += grad_y[:, :, :, col, None] / (stop - start)
         grad_x = self.backend.xp.zeros(x_shape, grad_y.dtype)
-        for row, (start, stop) in enumerate(_bounds(x_shape[2], rows)):
+        for row, (start, stop) in enumerate(bounds(x_shape[2], rows)):
             grad_x[:, :, start:stop] += shares[:, :, row, None] / (stop - start)
         return grad_x
 
@@ -71,5 +71,6 @@ class AdaptiveAvgPool2d(Module):
         return f"output_size={self.output_size}"
 
 
-def _bounds(size: int, windows: int) -> list[tuple[int, int]]:
+def bounds(size: int, windows: int) -> list[tuple[int, int]]:
+    """(start, stop) of each window along an axis."""
     return [(index * size // windows, -(-(index + 1) * size // windows)) for index in range(windows)]

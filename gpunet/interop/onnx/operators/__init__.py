@@ -1,0 +1,41 @@
+"""The operators that can be imported, one family a file; importing this package fills `registry.OPERATORS`."""
+
+from gpunet.interop.onnx.operators import (
+    activations,
+    arithmetic,
+    comparisons,
+    convolution,
+    dropout,
+    functions,
+    joining,
+    normalization,
+    padding,
+    pooling,
+    products,
+    reductions,
+    resize,
+    selecting,
+    shapes,
+    softmax,
+    vector_norms,
+)
+
+__all__ = [
+    "activations",
+    "arithmetic",
+    "comparisons",
+    "convolution",
+    "dropout",
+    "functions",
+    "joining",
+    "normalization",
+    "padding",
+    "pooling",
+    "products",
+    "reductions",
+    "resize",
+    "selecting",
+    "shapes",
+    "softmax",
+    "vector_norms",
+]

@@ -1,0 +1,67 @@
+"""Activations and softmax."""
+
+from __future__ import annotations
+
+from gpunet.interop.onnx.exporter import Exporter, writes
+from gpunet.layers import (
+    ELU,
+    GELU,
+    Hardswish,
+    LeakyReLU,
+    LogSoftmax,
+    Module,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+
+Names = tuple[str, ...]
+
+_PLAIN: dict[type[Module], str] = {ReLU: "Relu", Sigmoid: "Sigmoid", Tanh: "Tanh", Hardswish: "HardSwish"}
+
+
+@writes(*_PLAIN)
+def plain(exporter: Exporter, module: Module, path: str, inputs: Names) -> Names:
+    """One node without attributes."""
+    return (exporter.node(_PLAIN[type(module)], path, inputs),)
+
+
+@writes(LeakyReLU)
+def leaky_relu(exporter: Exporter, module: LeakyReLU, path: str, inputs: Names) -> Names:
+    """LeakyRelu."""
+    return (exporter.node("LeakyRelu", path, inputs, alpha=module.negative_slope),)
+
+
+@writes(ELU)
+def elu(exporter: Exporter, module: ELU, path: str, inputs: Names) -> Names:
+    """Elu."""
+    return (exporter.node("Elu", path, inputs, alpha=module.alpha),)
+
+
+@writes(GELU)
+def gelu(exporter: Exporter, module: GELU, path: str, inputs: Names) -> Names:
+    """Gelu, which is there from opset 20 on."""
+    return (exporter.node("Gelu", path, inputs, approximate=module.approximate),)
+
+
+@writes(SiLU)
+def silu(exporter: Exporter, module: SiLU, path: str, inputs: Names) -> Names:
+    """x * sigmoid(x)."""
+    return (exporter.node("Mul", path, (*inputs, exporter.node("Sigmoid", path, inputs))),)
+
+
+@writes(PReLU)
+def prelu(exporter: Exporter, module: PReLU, path: str, inputs: Names) -> Names:
+    """PRelu, with the slopes along the channels."""
+    behind = len(exporter.input_shape(module)) - 1
+    shape = (module.num_parameters, *(1,) * behind) if module.num_parameters > 1 else (1,)
+    return (exporter.node("PRelu", path, (*inputs, exporter.parameter(path, "weight", module.weight, shape))),)
+
+
+@writes(Softmax, LogSoftmax)
+def softmax(exporter: Exporter, module: Softmax | LogSoftmax, path: str, inputs: Names) -> Names:
+    """Softmax and LogSoftmax."""
+    return (exporter.node(type(module).__name__, path, inputs, axis=module.dim),)
