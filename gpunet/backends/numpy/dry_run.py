@@ -86,6 +86,10 @@ class DryRun:
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
         if nbytes < memory.SMALLEST:
             return phantom(shape, dtype, self._allocate)
+        return self.block_of(shape, dtype, nbytes)
+
+    def block_of(self, shape: tuple[int, ...], dtype: Any, nbytes: int) -> Phantom:
+        """As `memory.Pool.block_of`."""
         block = self._block(memory._rounded(nbytes) + memory.ALIGNMENT)
         array = phantom(shape, dtype, lambda _: _Life(block.free))
         array.allocate, array.owns = self._allocate, False  # what is computed from it is not in the pool
@@ -208,24 +212,26 @@ def dry_run() -> Iterator[DryRun]:
         if not tracing:
             tracemalloc.start()
         run = DryRun()
-        if selection._zeros.cache_info().currsize:  # kept since before, and so not seen to be allocated
-            run._add(selection.ZERO_BYTES)
+        selection._zeros.cache_clear()  # what is kept since before would not be seen to be allocated
         thread = threading.get_ident()
         real_pool, real_workspace, real_run = memory._pool, memory.workspace, parallel.run
 
         class Pool:
             """The run's for its thread, the real one for others."""
 
-            @staticmethod
-            def empty(shape: tuple[int, ...], dtype: Any) -> Any:
-                return (run if threading.get_ident() == thread else real_pool).empty(shape, dtype)
+            def __getattr__(self, name: str) -> Any:
+                counted = name in {"empty", "block_of"} and threading.get_ident() == thread
+                return getattr(run if counted else real_pool, name)
+
+            def __setattr__(self, name: str, value: Any) -> None:
+                setattr(real_pool, name, value)
 
         def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
             one = run.workspace if threading.get_ident() == thread else real_workspace
             return one(name, shape, dtype)
 
-        def run_pieces(job: Any, pieces: Any) -> list[Any]:
-            return (_run_some if threading.get_ident() == thread else real_run)(job, pieces)
+        def run_pieces(job: Any, pieces: Any, nbytes: int) -> None:
+            (_run_some if threading.get_ident() == thread else real_run)(job, pieces, nbytes)
 
         strided = [module for module in _modules() if hasattr(module, "as_strided")]
         memory._pool, memory.workspace = Pool(), workspace  # type: ignore[assignment]
@@ -244,13 +250,11 @@ def dry_run() -> Iterator[DryRun]:
                 tracemalloc.stop()
 
 
-def _run_some(job: Callable[[Any], Any], pieces: Sequence[Any]) -> list[Any]:
-    """As `parallel.run` with one thread; of jobs that return nothing, those in between are left out: they are alike."""
-    results: list[Any] = []
+def _run_some(job: Callable[[Any], object], pieces: Sequence[Any], _: int) -> None:
+    """As `parallel.run` alone; the pieces in between are left out: they are alike."""
     for number, piece in enumerate(pieces):
-        between = _BEFORE_AND_AFTER <= number < len(pieces) - _BEFORE_AND_AFTER
-        results.append(None if between and results[0] is None else job(piece))
-    return results
+        if not _BEFORE_AND_AFTER <= number < len(pieces) - _BEFORE_AND_AFTER:
+            job(piece)
 
 
 def _modules() -> list[Any]:
