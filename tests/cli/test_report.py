@@ -18,7 +18,8 @@ from gpunet.report import page
 from gpunet.report.drawn import NAMES, Drawn
 from gpunet.report.pictures import as_png
 from gpunet.training.checkpoint import read_checkpoint
-from gpunet.training.safetensors_file import read_arrays, write_arrays
+from gpunet.training.safetensors_file import write_arrays
+from gpunet.weights_file import read_arrays
 
 pytest.importorskip("matplotlib", reason="matplotlib, of the extra [plot], is not installed")
 
