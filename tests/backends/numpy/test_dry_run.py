@@ -126,3 +126,18 @@ def test_of_many_equal_pieces_the_first_and_the_last_are_enough() -> None:
     with dry_run():
         parallel.run(done.append, range(10), 1 << 30)
         assert done == [0, 1, 8, 9]
+        done.clear()
+        parallel.run(done.append, range(3), 1 << 30)
+        assert done == [0, 1, 2]
+
+
+def test_what_others_do_to_the_pool_is_done_to_the_real_one() -> None:
+    real = memory._pool
+    before = real.kept_bytes
+    try:
+        with dry_run():
+            memory._pool.kept_bytes = 12345
+            assert real.kept_bytes == memory._pool.kept_bytes == 12345
+            assert memory.arena() is real.arena
+    finally:
+        real.kept_bytes = before
