@@ -283,3 +283,38 @@ def test_a_batch_that_the_graph_was_made_for_is_written_again() -> None:
     assert again.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
     x = images(1, 3, 8, 8)
     assert_array_equal(gn.onnx.load(again)(x), x.reshape(1, 192))
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1])
+def test_softmax_of_older_opsets_goes_along_all_axes_from_one_on(operator: str, axis: int) -> None:
+    net = gn.onnx.load(model([node(operator, "x", "y", axis=axis)], opset=11))
+    x = images(2, 3, 8, 8)
+    rows = np.exp(x.reshape(int(np.prod(x.shape[:axis])), -1))
+    wanted = (rows / rows.sum(axis=1, keepdims=True)).reshape(x.shape)
+    assert_allclose(net(x), wanted if operator == "Softmax" else np.log(wanted), rtol=1e-4, atol=1e-5)
+    checked(net, x)
+
+
+@pytest.mark.parametrize(
+    ("operator", "settings", "formula"),
+    [
+        ("GlobalLpPool", {"p": 1}, lambda x: np.abs(x).sum(axis=(2, 3), keepdims=True)),
+        ("GlobalLpPool", {}, lambda x: np.sqrt((x * x).sum(axis=(2, 3), keepdims=True))),
+        ("Swish", {"alpha": 0.5}, lambda x: x / (1 + np.exp(-0.5 * x))),
+        ("Swish", {}, lambda x: x / (1 + np.exp(-x))),
+        ("LpNormalization", {"axis": 1, "p": 1}, lambda x: x / np.abs(x).sum(axis=1, keepdims=True)),
+        ("Cast", {"to": 11}, lambda x: x),
+        ("Flatten", {"axis": 2}, lambda x: x.reshape(6, 64)),
+        ("ReduceSum", {"keepdims": 0}, lambda x: x.sum()),
+    ],
+)
+def test_settings_without_published_cases(operator: str, settings: dict[str, Any], formula: Any) -> None:
+    source = model([node(operator, "x", "y", **settings)], opset=24)
+    if operator == "Cast":
+        source.graph.output[0].type.tensor_type.elem_type = 11
+    net = gn.onnx.load(source)
+    x = images(2, 3, 8, 8)
+    assert_allclose(net(x), formula(x), rtol=1e-4, atol=1e-5)
+    if operator != "ReduceSum":
+        checked(net, x)

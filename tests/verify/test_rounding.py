@@ -27,7 +27,7 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def test_every_layer_has_its_rule() -> None:
-    containers = {layers.Module, layers.Sequential, layers.Add, layers.Concat}
+    containers = {layers.Module, layers.Sequential, layers.Add, layers.Concat, layers.Graph}
     public = {
         value
         for name in layers.__all__

@@ -8,6 +8,8 @@ from gpunet.errors import ShapeError
 from gpunet.interop.onnx.reading import first_line, require_onnx
 
 Known = tuple[int | None, ...]
+# The bodies that ONNX has for some operators, such as MeanVarianceNormalization, do not pass its own inference.
+_FAULT_OF_A_BODY = "One and only one of the attributes 'value'"
 _LARGE = 4096  # bytes; shapes and axes are smaller
 
 
@@ -23,8 +25,14 @@ def known_shapes(model: Any, label: str) -> dict[str, Known]:
         # Without data_prop: with it the library fills a Range of any length that a file asks for.
         inferred = onnx.shape_inference.infer_shapes(skeleton, check_type=True, strict_mode=True)
     except onnx.shape_inference.InferenceError as error:
+        if _FAULT_OF_A_BODY in str(error):
+            inferred = onnx.shape_inference.infer_shapes(skeleton)
+            return _shapes(inferred.graph)
         raise ShapeError(f"{label}: its shapes or types contradict each other: {first_line(error)}") from None
-    graph = inferred.graph
+    return _shapes(inferred.graph)
+
+
+def _shapes(graph: Any) -> dict[str, Known]:
     return {
         info.name: shape
         for info in (*graph.input, *graph.value_info, *graph.output)
