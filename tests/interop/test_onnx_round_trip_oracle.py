@@ -49,17 +49,38 @@ def test_every_layer_there_and_back(case: LayerCase) -> None:
     assert_close(computed_elsewhere(gn.onnx.to_model(again), x)[0], wanted)
 
 
-SIZES = {"lenet": 28, "seed_network": 28, "compact_resnet": 28}
-LARGE = {"vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "resnet34", "resnet50", "resnet56"}
+SIZES = {
+    "lenet": 28,
+    "seed_network": 28,
+    "compact_resnet": 28,
+    "denoising_autoencoder": 28,
+    "alexnet": 64,
+    "mobilenet_v2": 64,
+}
+LARGE = {
+    "resnet101",
+    "resnet152",
+    "resnet110",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
+    "resnet34",
+    "resnet50",
+    "resnet56",
+}
 
 
 def model_of(name: str) -> tuple[gn.Module, tuple[int, ...]]:
     """A model by name, small where it can be, and the shape of its images."""
     size = SIZES.get(name, 32)
     known = inspect.signature(gn.models.registry._BUILDERS[name]).parameters
-    settings = {
-        key: value for key, value in {"hidden_features": 32, "num_classes": 5, "dropout": 0.0}.items() if key in known
-    }
+    small = {"hidden_features": 32, "num_classes": 5, "dropout": 0.0, "corruption": 0.0}
+    settings: dict[str, Any] = {key: value for key, value in small.items() if key in known}
+    if name == "unet":
+        settings["width"] = 8
     channels = known["in_channels"].default if "in_channels" in known else 3
     net = gn.models.create(name, image_size=size, seed=0, **settings)
     return net, (channels, size, size)
@@ -82,7 +103,7 @@ def test_every_model_there_trained_and_back(name: str, tmp_path: Path) -> None:
     for key, array in again.state_dict().items():
         if not key.endswith("num_batches_tracked"):
             assert_array_equal(array, state[key], err_msg=key)
-    losses = trained(again, x, np.arange(2))
+    losses = trained(again, x, image_to_image=not gn.models.registry.classifies(name))
     assert losses[-1] < losses[0]
     changed = again(x)
     model = gn.onnx.to_model(again)
@@ -91,13 +112,15 @@ def test_every_model_there_trained_and_back(name: str, tmp_path: Path) -> None:
     assert_close(net(x), changed)
 
 
-def trained(net: gn.Module, x: np.ndarray, labels: np.ndarray, steps: int = 20) -> list[float]:
+def trained(net: gn.Module, x: np.ndarray, image_to_image: bool, steps: int = 20) -> list[float]:
     """The loss of each step."""
-    optimizer, loss = gn.SGD(net.parameters(), lr=0.01, momentum=0.9), gn.CrossEntropyLoss()
+    optimizer = gn.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    loss: Any = gn.MSELoss() if image_to_image else gn.CrossEntropyLoss()
+    targets = np.full_like(net(x), 0.5) if image_to_image else np.arange(len(x))
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
-        value, grad = loss(net.forward(x, training=True), labels)
+        value, grad = loss(net.forward(x, training=True), targets)
         net.backward(grad, inputs=False)
         optimizer.step()
         losses.append(float(value))

@@ -10,7 +10,7 @@ from gpunet.interop.onnx.node import Node, is_learned
 from gpunet.interop.onnx.operand import Operation, summed_to
 from gpunet.interop.onnx.operators.functions import ElementFunction
 from gpunet.interop.onnx.registry import operator
-from gpunet.layers import ELU, GELU, Hardswish, LeakyReLU, Module, PReLU, ReLU, Sigmoid, SiLU, Tanh
+from gpunet.layers import ELU, GELU, Hardswish, Hardtanh, LeakyReLU, Module, PReLU, ReLU, ReLU6, Sigmoid, SiLU, Tanh
 from gpunet.state import Array, Parameter
 
 
@@ -147,14 +147,13 @@ def shrink(node: Node) -> Module:
 
 @operator("Clip", 13)
 def clip(node: Node) -> Module:
-    """x limited to [min, max]; the slope at a limit is 1, as in PyTorch."""
+    """`ReLU6` and `Hardtanh` where they are it; else x limited to [min, max], of which the upper limit wins."""
     low, high = (_limit(node, name, index) for name, index in (("min", 1), ("max", 2)))
-    return ElementFunction(
-        "Clip",
-        # Two steps, since the upper limit wins where it is the lower one.
-        lambda xp, x: xp.minimum(xp.maximum(x, x.dtype.type(low)), x.dtype.type(high)),
-        lambda xp, x: xp.where((x >= low) & (x <= high), 1, 0),
-    )
+    if (low, high) == (0, 6):
+        return ReLU6()
+    if low < high:
+        return Hardtanh(low, high)
+    return ElementFunction("Clip", lambda xp, x: xp.full_like(x, high), lambda xp, x: xp.zeros_like(x))
 
 
 def _limit(node: Node, name: str, index: int) -> float:

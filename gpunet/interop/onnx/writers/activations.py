@@ -7,11 +7,13 @@ from gpunet.layers import (
     ELU,
     GELU,
     Hardswish,
+    Hardtanh,
     LeakyReLU,
     LogSoftmax,
     Module,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
@@ -33,6 +35,15 @@ def plain(exporter: Exporter, module: Module, path: str, inputs: Names) -> Names
 def leaky_relu(exporter: Exporter, module: LeakyReLU, path: str, inputs: Names) -> Names:
     """LeakyRelu."""
     return (exporter.node("LeakyRelu", path, inputs, alpha=module.negative_slope),)
+
+
+@writes(Hardtanh, ReLU6)
+def hardtanh(exporter: Exporter, module: Hardtanh, path: str, inputs: Names) -> Names:
+    """Clip, its limits attributes before opset 11 and inputs since."""
+    if exporter.opset < 11:
+        return (exporter.node("Clip", path, inputs, min=module.min_val, max=module.max_val),)
+    limits = (exporter.number(path, module.min_val), exporter.number(path, module.max_val))
+    return (exporter.node("Clip", path, (*inputs, *limits)),)
 
 
 @writes(ELU)

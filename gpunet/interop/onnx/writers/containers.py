@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpunet.interop.onnx.exporter import Exporter, below, writes
-from gpunet.layers import Add, Concat, Dropout, Flatten, Identity, Module, Sequential
-from gpunet.models.residual import BasicBlock, Bottleneck, ResidualBlock
-from gpunet.models.resnet_cifar import SubsampleAndPad
+from gpunet.layers import Add, Concat, Dropout, Flatten, Identity, Sequential
 
 Names = tuple[str, ...]
 
@@ -64,29 +60,3 @@ def dropout(exporter: Exporter, module: Dropout, path: str, inputs: Names) -> Na
     if exporter.opset < 12:
         return (exporter.node("Dropout", path, inputs, ratio=module.p),)
     return (exporter.node("Dropout", path, (*inputs, exporter.number(path, module.p))),)
-
-
-@writes(BasicBlock, Bottleneck)
-def residual(exporter: Exporter, module: ResidualBlock, path: str, inputs: Names) -> Names:
-    """The body, the shortcut, their sum and the last rectifier."""
-    names = {id(child): name for name, child in module.children()}
-
-    def written(child: Module, values: Names) -> Names:
-        return exporter.module(child, below(path, names[id(child)]), values)
-
-    body: Any = inputs
-    for layer in module.body():
-        body = written(layer, body)
-    shortcut = inputs if module.downsample is None else written(module.downsample, inputs)
-    return written(module.last(), (exporter.node("Add", path, (body[0], shortcut[0])),))
-
-
-@writes(SubsampleAndPad)
-def subsample_and_pad(exporter: Exporter, module: SubsampleAndPad, path: str, inputs: Names) -> Names:
-    """Slice, then Pad."""
-    largest = 2**31 - 1
-    slices = ([0, 0], [largest, largest], [2, 3], [module.stride, module.stride])
-    x = exporter.node("Slice", path, (*inputs, *(exporter.constant(path, values) for values in slices)))
-    before = (module.out_channels - module.in_channels) // 2
-    after = module.out_channels - module.in_channels - before
-    return (exporter.node("Pad", path, (x, exporter.constant(path, [0, before, 0, 0, 0, after, 0, 0]))),)
