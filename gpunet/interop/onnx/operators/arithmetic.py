@@ -17,7 +17,13 @@ from gpunet.state import Array
 
 
 class Broadcast(Operation):
-    """Base: outputs have the operands' common shape, and each gradient is summed to the shape of its operand."""
+    """Base: outputs have the operands' common shape, and each gradient is summed to the shape of its operand.
+
+    Attributes:
+        keeps_operands: whether the slopes depend on them; if not, `slopes` is given their shapes in their place.
+    """
+
+    keeps_operands: ClassVar[bool] = True
 
     def apply(self, *operands: Array) -> tuple[Array, Any]:
         """The formula, after a check of the shapes."""
@@ -27,12 +33,12 @@ class Broadcast(Operation):
             raise ShapeError(
                 f"operands of shapes {', '.join(str(shape_of(operand)) for operand in operands)} do not go together."
             ) from None
-        return self.combine(*operands), operands
+        return self.combine(*operands), operands if self.keeps_operands else tuple(map(shape_of, operands))
 
     def gradients(self, kept: Any, wanted: tuple[bool, ...], grad_y: Array) -> list[Array | None]:
         """Each slope times grad_y."""
         return [
-            summed_to(grad, shape_of(operand)) if grad is not None else None
+            summed_to(grad, shape_of(operand) if self.keeps_operands else operand) if grad is not None else None
             for grad, operand in zip(self.slopes(wanted, grad_y, *kept), kept, strict=True)
         ]
 
@@ -48,6 +54,8 @@ class Broadcast(Operation):
 class Add(Broadcast):
     """a + b."""
 
+    keeps_operands = False
+
     def combine(self, a: Array, b: Array) -> Array:
         """See the class."""
         return a + b
@@ -59,6 +67,8 @@ class Add(Broadcast):
 
 class Sub(Broadcast):
     """a - b."""
+
+    keeps_operands = False
 
     def combine(self, a: Array, b: Array) -> Array:
         """See the class."""
@@ -116,6 +126,8 @@ class Pow(Broadcast):
 
 class Sum(Broadcast):
     """The sum of all operands, or with ``mean`` that divided by their number."""
+
+    keeps_operands = False
 
     def __init__(self, operands: Sequence[Operand], mean: bool = False) -> None:
         super().__init__(operands)
