@@ -88,7 +88,7 @@ def test_gradients_of_all_operators() -> None:
     with np.errstate(all="ignore"):
         covered = Counter(case.operator for case in chosen() if checked(case))
     assert OPERATORS.keys() - WITHOUT <= covered.keys()
-    assert sum(covered.values()) > 350
+    assert sum(covered.values()) > 250
 
 
 def test_a_wrong_gradient_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
