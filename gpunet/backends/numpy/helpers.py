@@ -2,7 +2,7 @@
 
 Threads of Python take turns: each call into NumPy gives the interpreter away and has to get it back, and with calls of
 some microseconds two threads are as slow as one. Processes do not wait for each other. They share the memory in which
-arrays stand, so that handing over a job takes some ten microseconds: its description is written to a board, in shared
+arrays stand, so that handing over a job takes a tenth of a millisecond: its description is written to a board, in shared
 memory, and tokens for some pieces each are put into a pipe, from which caller and helpers take one after the other.
 """
 
@@ -20,6 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -221,12 +222,14 @@ class Helpers:
                 os.close(descriptor)
 
 
-_get_core = ctypes.CDLL(None).sched_getcpu
+@cache
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL(None)  # Linux's, at first use: other systems import this file too
 
 
 def this_core() -> int:
     """The core that this process is on now."""
-    return int(_get_core())
+    return int(_c_library().sched_getcpu())
 
 
 def receive(pipe: int, message: struct.Struct) -> tuple[Any, ...] | None:
