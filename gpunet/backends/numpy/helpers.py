@@ -2,7 +2,7 @@
 
 Threads of Python take turns: each call into NumPy gives the interpreter away and has to get it back, and with calls of
 some microseconds two threads are as slow as one. Processes do not wait for each other. They share the memory in which
-arrays stand, so that handing over a job takes a tenth of a millisecond: its description is written to a board, in shared
+arrays stand, so that handing over a job takes a tenth of a millisecond: its description is written to a board in that
 memory, and tokens for some pieces each are put into a pipe, from which caller and helpers take one after the other.
 """
 
