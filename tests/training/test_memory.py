@@ -18,6 +18,7 @@ import gpunet as gn
 from gpunet.backends.numpy import memory as pool
 from gpunet.training.memory import estimate_memory, largest_batch
 
+pytestmark = pytest.mark.numpy_only("predicts the memory of NumPy's own arrays")
 ROOT = Path(__file__).resolve().parents[2]
 
 
